@@ -1,0 +1,1 @@
+"""Where people are told. Wording is `core/note.py`."""

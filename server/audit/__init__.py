@@ -1,0 +1,1 @@
+"""What may not change: the hash-chained audit. Append, verify, read."""

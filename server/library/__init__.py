@@ -1,0 +1,1 @@
+"""Reads runbooks/ from disk with line numbers and keeps the last good set."""

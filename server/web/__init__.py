@@ -1,0 +1,1 @@
+"""The web: doors, pages, health. A view reads its input, calls, renders."""
