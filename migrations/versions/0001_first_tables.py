@@ -77,13 +77,13 @@ def upgrade() -> None:
         sa.Column("target", sa.Text(), nullable=True),
         sa.Column("run", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("at", Utc(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("delivery", "runbook"),
     )
     op.create_table(
         "deliveries",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("received_at", Utc(), nullable=False),
+        sa.Column("received_at", sa.Text(), nullable=False),
         sa.Column("trigger", sa.Text(), nullable=False),
         sa.Column("webhook_id", sa.Text(), nullable=True),
         sa.Column("event_key", sa.Text(), nullable=False),
@@ -94,7 +94,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Integer(), nullable=False),
         sa.Column("claimed_by", sa.Text(), nullable=True),
-        sa.Column("claimed_at", Utc(), nullable=True),
+        sa.Column("claimed_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("event_key"),
         sa.UniqueConstraint("webhook_id"),
@@ -113,15 +113,15 @@ def upgrade() -> None:
         sa.Column("run", sa.Text(), nullable=False),
         sa.Column("incident", sa.Text(), nullable=False),
         sa.Column("delivery", sa.Text(), nullable=False),
-        sa.Column("at", Utc(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run", "incident"),
     )
     op.create_table(
         "login_links",
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("expires_at", Utc(), nullable=False),
-        sa.Column("used_at", Utc(), nullable=True),
+        sa.Column("expires_at", sa.Text(), nullable=False),
+        sa.Column("used_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("hash"),
     )
     op.create_table(
@@ -130,7 +130,7 @@ def upgrade() -> None:
         sa.Column("incident", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("at", Utc(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run", "incident"),
     )
     op.create_table(
@@ -157,9 +157,9 @@ def upgrade() -> None:
         sa.Column("waiting_for", sa.Text(), nullable=True),
         sa.Column("ticket", sa.Text(), nullable=False),
         sa.Column("judged", sa.Text(), nullable=True),
-        sa.Column("wrote_at", Utc(), nullable=True),
-        sa.Column("created_at", Utc(), nullable=False),
-        sa.Column("ended_at", Utc(), nullable=True),
+        sa.Column("wrote_at", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.Text(), nullable=True),
         sa.Column("spec", sa.Text(), nullable=False),
         sa.Column("plan", sa.Text(), nullable=True),
         sa.Column("report", sa.Text(), nullable=True),
@@ -175,15 +175,15 @@ def upgrade() -> None:
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("created_at", Utc(), nullable=False),
-        sa.Column("expires_at", Utc(), nullable=False),
+        sa.Column("created_at", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("hash"),
     )
     op.create_table(
         "target_locks",
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("run", sa.Text(), nullable=False),
-        sa.Column("since", Utc(), nullable=False),
+        sa.Column("since", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("target"),
     )
     op.execute("INSERT INTO chain_head (id, seq, hash) VALUES (1, 0, '" + "0" * 64 + "')")
