@@ -1,0 +1,186 @@
+"""Kubernetes through the official client's low-level calls: plain dicts, one request each, errors sorted by what to do next.
+
+Typed models are not used: a surprise in an answer must not stop an action (libraries of this generation validate).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.configuration import Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import load_incluster_config
+from kubernetes.config.kube_config import load_kube_config
+
+from server.clients import CALL_SECONDS
+from server.errors import Misconfigured, Missing, Refused, Transient, Unknown
+
+LOST_SECONDS = 3.0
+"""For so long after a lost connection a 403 or 404 may only mean that the API server is starting."""
+
+
+class KubernetesApi:
+    """One ApiClient for each cluster, made when first asked (never before a fork)."""
+
+    def __init__(self, kubeconfig: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.kubeconfig = kubeconfig
+        self.monotonic = monotonic
+        self._clients: dict[str, ApiClient] = {}
+        self._lock = threading.Lock()
+        self._lost: dict[str, float] = {}
+
+    def get(self, cluster: str, path: str) -> tuple[dict[str, Any], datetime]:
+        """One object."""
+        return self.list(cluster, path, {})
+
+    def list(self, cluster: str, path: str, query: Mapping[str, str]) -> tuple[dict[str, Any], datetime]:
+        """One list (or object)."""
+        try:
+            status, headers, body = self._send(cluster, "GET", path, query, None, None)
+        except Unknown as error:
+            raise Transient(error.said) from error
+        if status in (403, 404) and self._lately_lost(cluster):
+            raise Transient(f"kubernetes: GET {path}: {status} right after a lost connection", 1.0)
+        if status == 429 or status >= 500:
+            raise Transient(f"kubernetes: GET {path}: {status} {_reason(body)}", _retry_after(headers))
+        if status >= 300:
+            raise _refused("GET", path, status, body)
+        return _object("GET", path, body), _date(headers)
+
+    def patch(self, cluster: str, path: str, body: object, content_type: str) -> tuple[dict[str, Any], datetime]:
+        """One patch, sent once; the field manager is ripcord."""
+        query = {"fieldManager": "ripcord"}
+        status, headers, answer = self._send(cluster, "PATCH", path, query, body, content_type)
+        if status in (403, 404) and self._lately_lost(cluster):
+            raise Transient(f"kubernetes: PATCH {path}: {status} right after a lost connection", 1.0)
+        if status == 429 or (status == 503 and "retry-after" in headers):
+            raise Transient(f"kubernetes: PATCH {path}: {status} {_reason(answer)}", _retry_after(headers))
+        if status >= 500:
+            raise Unknown(f"kubernetes: PATCH {path}: {status} {_reason(answer)}")
+        if status >= 300:
+            raise _refused("PATCH", path, status, answer)
+        try:
+            return _object("PATCH", path, answer), _date(headers)
+        except Transient as error:
+            raise Unknown(error.said) from error
+
+    def _send(
+        self, cluster: str, method: str, path: str, query: Mapping[str, str], body: object, content_type: str | None
+    ) -> tuple[int, dict[str, str], bytes]:
+        client = self._client(cluster)
+        accept = {"Accept": "application/json"} | ({"Content-Type": content_type} if content_type else {})
+        request = client.param_serialize(
+            method, path, query_params=list(query.items()), header_params=accept, body=body, auth_settings=["BearerToken"]
+        )
+        deadline = self.monotonic() + CALL_SECONDS
+        what = f"kubernetes: {method} {path}"
+        try:
+            response = client.call_api(*request, _request_timeout=(2.0, CALL_SECONDS - 0.5))
+            return response.status, _lower(response.headers), self._read(response.response, deadline)
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            self._lost[cluster] = self.monotonic()
+            raise Transient(f"{what}: no connection ({type(error).__name__})", 1.0) from error
+        except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
+            self._lost[cluster] = self.monotonic()
+            raise Unknown(f"{what}: no answer within {CALL_SECONDS:g} s") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            self._lost[cluster] = self.monotonic()
+            raise Unknown(f"{what}: the connection broke ({type(error).__name__})", broken=True) from error
+        except ApiException as error:
+            # With retries=False a TLS failure arrives as status 0; nothing was sent.
+            raise Transient(f"{what}: no secure connection ({error.reason})") from error
+        except ValueError as error:
+            # A header that cannot be sent, for example a token with a line break: nothing was sent.
+            raise Transient(f"{what}: the request could not be sent ({type(error).__name__})") from error
+
+    def _read(self, response: Any, deadline: float) -> bytes:
+        """The body within the deadline, however slowly it drips."""
+        parts: list[bytes] = []
+        try:
+            while part := response.read1(65536):
+                parts.append(part)
+                if self.monotonic() > deadline:
+                    raise TimeoutError
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return b"".join(parts)
+
+    def _lately_lost(self, cluster: str) -> bool:
+        lost = self._lost.get(cluster)
+        return lost is not None and self.monotonic() - lost < LOST_SECONDS
+
+    def _client(self, cluster: str) -> ApiClient:
+        with self._lock:
+            if cluster not in self._clients:
+                self._clients[cluster] = ApiClient(self._configuration(cluster))
+            return self._clients[cluster]
+
+    def _configuration(self, cluster: str) -> Configuration:
+        configuration = Configuration()
+        try:
+            if not self.kubeconfig and Path("/var/run/secrets/kubernetes.io").exists():
+                load_incluster_config(client_configuration=configuration)
+            else:
+                context = None if cluster == "default" else cluster
+                load_kube_config(
+                    self.kubeconfig or None, context=context, client_configuration=configuration, persist_config=False
+                )
+        except (ConfigException, OSError) as error:
+            raise Misconfigured(f"cluster {cluster}: the kubeconfig cannot be used ({type(error).__name__})") from error
+        configuration.retries = False
+        return configuration
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _date(headers: Mapping[str, str]) -> datetime:
+    with contextlib.suppress(TypeError, ValueError):
+        return parsedate_to_datetime(headers.get("date", "")).astimezone(UTC)
+    return datetime.now(UTC)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("retry-after", "")
+    return min(float(text), 60.0) if text.isdigit() else None
+
+
+def _object(method: str, path: str, body: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(body)
+        if isinstance(value, dict):
+            return value
+    raise Transient(f"kubernetes: {method} {path}: the answer is not a JSON object")
+
+
+def _reason(body: bytes) -> str:
+    """The Status' message, cut. A 422 that quotes the object never comes this way."""
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(body)
+        if isinstance(value, dict):
+            return str(value.get("message", ""))[:200]
+    return "not JSON"
+
+
+def _refused(method: str, path: str, status: int, body: bytes) -> Refused:
+    what = f"kubernetes: {method} {path}: {status}"
+    if status == 404:
+        plain = body.strip() == b"404 page not found"
+        return Missing(f"{what} {'this kind is not installed there' if plain else 'not found'}")
+    if status == 422:
+        return Refused(f"{what}: a test did not hold, or the object does not allow it", status)
+    return Refused(f"{what} {_reason(body)}", status)

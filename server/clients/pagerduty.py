@@ -1,0 +1,147 @@
+"""PagerDuty through pdpyras, with its traps closed: one session for each thread, one request for each call, no netrc.
+
+pdpyras retries a 429 without end and re-sends a POST after a time-out; both are switched off here, because only the story above
+knows whether a repeat is safe. A 401 prints the end of the key in the library's own text, so that text goes nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import requests
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the library announces its successor at import
+    import pdpyras
+
+from server.core.incident import Incident
+from server.core.pagerduty import parse_incident
+from server.errors import Missing, Refused, Transient, Unknown
+
+CONNECT_SECONDS, READ_SECONDS = 2.0, 4.0
+
+
+class PagerDutyApi:
+    """PagerDuty's REST API."""
+
+    def __init__(self, url: str, key: str, sender: str, now: Callable[[], datetime]) -> None:
+        self.url, self.key, self.sender, self.now = url, key, sender, now
+        self._local = threading.local()
+
+    def incident(self, incident: str) -> Incident:
+        """The incident and all its alerts."""
+        body = self._read(f"/incidents/{_id(incident)}")
+        alerts = self._read(f"/incidents/{_id(incident)}/alerts", {"limit": 100})
+        try:
+            return parse_incident(body["incident"], alerts["alerts"], self.now())
+        except (KeyError, TypeError, ValueError) as error:
+            raise Transient(f"pagerduty: incident {incident}: not the shape of an incident") from error
+
+    def notes(self, incident: str) -> list[tuple[str, str]]:
+        """The incident's notes."""
+        body = self._read(f"/incidents/{_id(incident)}/notes")
+        try:
+            return [(str(note["id"]), str(note.get("content", ""))) for note in body["notes"]]
+        except (KeyError, TypeError) as error:
+            raise Transient(f"pagerduty: notes of {incident}: not the shape of notes") from error
+
+    def add_note(self, incident: str, content: str) -> str:
+        """Adds a note once."""
+        body = self._write("POST", f"/incidents/{_id(incident)}/notes", {"note": {"content": content}})
+        return str(body.get("note", {}).get("id", ""))
+
+    def edit_note(self, incident: str, note: str, content: str) -> None:
+        """Replaces a note's text."""
+        self._write("PUT", f"/incidents/{_id(incident)}/notes/{_id(note)}", {"note": {"content": content}})
+
+    def _session(self) -> Any:
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = pdpyras.APISession(self.key, default_from=self.sender or None)
+            session.url, session.timeout, session.trust_env = self.url, (CONNECT_SECONDS, READ_SECONDS), False
+            # One request each: a positive entry with no attempts left returns the answer at once.
+            session.retry.update({429: 1})
+            session.max_http_attempts, session.max_network_attempts = -1, 0
+            self._local.session = session
+        return session
+
+    def _read(self, path: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        response = self._ask("GET", path, params=params or {})
+        status = response.status_code
+        if status == 404:
+            raise Missing(f"pagerduty: GET {path}: 404 not found")
+        if status >= 300:
+            raise Transient(f"pagerduty: GET {path}: {status}", _reset(response))
+        body = _json(response)
+        if body is None:
+            raise Transient(f"pagerduty: GET {path}: the answer is not JSON")
+        return body
+
+    def _write(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        response = self._ask(method, path, json=body)
+        status, what = response.status_code, f"pagerduty: {method} {path}: {response.status_code}"
+        if status in (401, 403, 429):
+            raise Transient(what, _reset(response))
+        if status == 404:
+            raise Missing(f"{what} not found")
+        if status >= 500:
+            raise Unknown(what)
+        if status >= 300:
+            raise Refused(what, status)
+        return _json(response) or {}
+
+    def _ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        what = f"pagerduty: {method} {path}"
+        try:
+            response: requests.Response = self._session().request(method, path, **kwargs)
+        except pdpyras.PDHTTPError as error:
+            return error.response  # type: ignore[no-any-return]
+        except pdpyras.PDClientError as error:
+            self._local.session = None
+            cause = error.__cause__
+            if isinstance(cause, requests.exceptions.ConnectTimeout):
+                raise Transient(f"{what}: no connection", 1.0) from error
+            if isinstance(cause, requests.exceptions.ConnectionError) and _refused_connection(cause):
+                raise Transient(f"{what}: connection refused", 1.0) from error
+            if isinstance(cause, requests.exceptions.Timeout):
+                raise self._unclear(method, f"{what}: no answer within {READ_SECONDS:g} s") from error
+            raise self._unclear(method, f"{what}: the connection broke", broken=True) from error
+        return response
+
+    @staticmethod
+    def _unclear(method: str, said: str, *, broken: bool = False) -> Transient | Unknown:
+        return Transient(said) if method == "GET" else Unknown(said, broken=broken)
+
+
+def _id(text: str) -> str:
+    """Ids are letters and digits; anything else never becomes part of a path."""
+    if not text.isascii() or not text.isalnum() or len(text) > 64:
+        raise Missing(f"pagerduty: {text[:64]!r} is not an id")
+    return text
+
+
+def _refused_connection(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if "NewConnectionError" in type(seen).__name__ or "NewConnectionError" in repr(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _json(response: requests.Response) -> dict[str, Any] | None:
+    with contextlib.suppress(ValueError, RecursionError):
+        value = response.json()
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def _reset(response: requests.Response) -> float | None:
+    text = response.headers.get("ratelimit-reset", "")
+    return min(float(text), 60.0) if text.isdigit() else None
