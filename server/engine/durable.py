@@ -1,0 +1,207 @@
+"""The only file that knows the workflow library. A handful of verbs: step, sleep, wait, tell, start.
+
+A story is an async function of (durable, argument) that only waits and calls steps: no clock, no chance, no I/O of its own, because
+after a crash it is replayed from the recorded results. A step's result is JSON. A step that raises is a bug and comes back as `Bug`,
+the same after a replay; a database that is away is waited for inside the step. What died between an effect and its record runs
+again: `me` (new at each start of a process) lets a step see that an earlier process had already come this far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+
+from server.errors import Bug
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Json = Any
+log = logging.getLogger("ripcord.engine")
+
+NAME, VERSION, EXECUTOR = "ripcord", "1", "local"
+"""Stored with every run and never changed: a run under another version or executor would not be taken up again."""
+
+
+class Verbs(Protocol):
+    """What a story may ask of the engine."""
+
+    @property
+    def workflow(self) -> str:
+        """The id of this workflow."""
+        ...
+
+    async def step(self, name: str, do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Does it once and records its JSON result under this name; after a crash, the record or once more."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits durably, holding no thread."""
+        ...
+
+    async def wait(self, topic: str, seconds: float) -> Json | None:
+        """The next message on a topic, or None when the time is up."""
+        ...
+
+    async def tell(self, workflow: str, topic: str, message: Json) -> None:
+        """Sends a message to a workflow that exists."""
+        ...
+
+    async def start(self, story: str, workflow: str, argument: Json) -> None:
+        """Starts a story under an id; an id that exists is left alone."""
+        ...
+
+
+Story = Callable[[Verbs, Json], Awaitable[Json]]
+
+
+class Durable:
+    """The verbs, inside one workflow."""
+
+    def __init__(self, engine: Engine, workflow: str) -> None:
+        self.engine = engine
+        self._workflow = workflow
+
+    @property
+    def workflow(self) -> str:
+        """The id of this workflow."""
+        return self._workflow
+
+    async def step(self, name: str, do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """One checkpoint."""
+
+        def body() -> dict[str, Json]:
+            return self.engine.patiently(name, lambda: do(*args, **kwargs))
+
+        result: dict[str, Json] = await DBOS.run_step_async({"name": name}, body)
+        if "bug" in result:
+            raise Bug(result["bug"])
+        return result["is"]  # type: ignore[no-any-return]
+
+    async def sleep(self, seconds: float) -> None:
+        """A durable timer."""
+        await DBOS.sleep_async(max(seconds, 0.0))
+
+    async def wait(self, topic: str, seconds: float) -> Json | None:
+        """A durable message box."""
+        return await DBOS.recv_async(topic, timeout_seconds=seconds)
+
+    async def tell(self, workflow: str, topic: str, message: Json) -> None:
+        """A durable message."""
+        await DBOS.send_async(workflow, message, topic)
+
+    async def start(self, story: str, workflow: str, argument: Json) -> None:
+        """A workflow of its own, not waited for."""
+        with SetWorkflowID(workflow):
+            await DBOS.start_workflow_async(_generic(), story, argument)
+
+
+class Engine:
+    """Executes stories in this process: exactly one such process on a database (see `lock.py`)."""
+
+    def __init__(self, url: str, stories: Mapping[str, Story], *, poll: float = 0.2) -> None:
+        self.url, self.stories, self.poll = url, stories, poll
+        self.me = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.alive = False
+        self._stopping = threading.Event()
+        self._ended: dict[str, Callable[[], None]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stories", daemon=True)
+
+    def launch(self) -> None:
+        """Starts executing; what an earlier process left unfinished is taken up at once."""
+        global _current  # noqa: PLW0603 - the library registers functions by name, once a process
+        _current = self
+        _generic()
+        config: DBOSConfig = {
+            "name": NAME,
+            "system_database_url": self.url,
+            "application_version": VERSION,
+            "executor_id": EXECUTOR,
+            "serializer": DBOSPortableJSONSerializer(),
+            "max_executor_threads": 64,
+            "sys_db_pool_size": 20,
+            "notification_listener_polling_interval_sec": self.poll,
+            "run_migrations": True,
+            "log_level": "WARNING",
+        }
+        DBOS(config=config)
+        DBOS.launch()
+        self._thread.start()
+        self.alive = True
+
+    def stop(self, seconds: int = 2) -> None:
+        """Ends executing; what is under way is taken up at the next launch."""
+        self.alive = False
+        self._stopping.set()
+        DBOS.destroy(workflow_completion_timeout_sec=seconds)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def start(self, story: str, workflow: str, argument: Json, ended: Callable[[], None]) -> None:
+        """Starts a story from outside any story and returns when it is recorded. ended: called once when it no longer runs here."""
+        asyncio.run_coroutine_threadsafe(self._start(story, workflow, argument, ended), self._loop).result(30)
+
+    async def _start(self, story: str, workflow: str, argument: Json, ended: Callable[[], None]) -> None:
+        self._ended[workflow] = ended
+        try:
+            with SetWorkflowID(workflow):
+                handle = await DBOS.start_workflow_async(_generic(), story, argument)
+        except BaseException:
+            self.over(workflow)
+            raise
+        if "Polling" in type(handle).__name__:  # the id exists: it runs elsewhere, or is over
+            self.over(workflow)
+
+    def over(self, workflow: str) -> None:
+        """A workflow left this process."""
+        if ended := self._ended.pop(workflow, None):
+            ended()
+
+    def patiently(self, name: str, do: Callable[[], Json]) -> dict[str, Json]:
+        """Runs a step's body. A database that is away or full is waited for; any other exception is a bug, as a value."""
+        pause = 0.1
+        while True:
+            try:
+                return {"is": do()}
+            except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+                if self._stopping.is_set():
+                    raise
+                log.warning("step %s: the database does not answer (%s), trying again", name, type(error).__name__)
+                self._stopping.wait(pause)
+                pause = min(pause * 2, 5.0)
+            except Exception as error:
+                if self._stopping.is_set():
+                    raise
+                log.exception("step %s: a bug", name)
+                return {"bug": f"{name}: {type(error).__name__}"}
+
+
+_current: Engine | None = None
+_registered: list[Callable[[str, Json], Awaitable[Json]]] = []
+
+
+def _generic() -> Callable[[str, Json], Awaitable[Json]]:
+    """The one workflow function: it looks its story up and tells it."""
+    if not _registered:
+
+        @DBOS.workflow(name=NAME, max_recovery_attempts=1000)
+        async def ripcord(story: str, argument: Json) -> Json:
+            engine, workflow = _current, str(DBOS.workflow_id)
+            if engine is None:
+                raise Bug("a workflow without an engine")
+            try:
+                return await engine.stories[story](Durable(engine, workflow), argument)
+            finally:
+                engine.over(workflow)
+
+        _registered.append(ripcord)
+    return _registered[0]
