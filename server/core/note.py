@@ -1,0 +1,89 @@
+"""The wording of the one note that people read in the incident. A Report in, text out; nothing is looked up here."""
+
+from __future__ import annotations
+
+from server.core.incident import Alert
+from server.core.outcome import Remarks
+from server.core.run import Report, RunSpec
+from server.core.states import State
+
+_MOST_LINE = 500
+
+
+def marker(run: str) -> str:
+    """What the note is found by before it is ever sent again."""
+    return f"[ripcord {run}/note]"
+
+
+def first(spec: RunSpec, url: str) -> str:
+    """The note while the run is under way."""
+    lines = [f"Ripcord: taking {spec.target} back. Proof follows.", f"Evidence: {url}/runs/{spec.id}  {marker(spec.id)}"]
+    return "\n".join(lines)
+
+
+def last(spec: RunSpec, report: Report, url: str, head: tuple[int, str]) -> str:
+    """The note at the end. head: the chain's head when the run was closed."""
+    remarks = report.remarks
+    lines = [headline(spec, report)]
+    if report.plan is not None or report.state in (State.PROVEN, State.FAILED, State.UNPROVEN):
+        lines.append(f"Wrong: {wrong(spec, remarks)}")
+    if report.state in (State.PROVEN, State.FAILED, State.UNPROVEN):
+        lines.append(f"Done: {remarks.done or report.said}")
+        lines.append(f"Proof: {_proof(report)}")
+    elif report.state is State.NOTHING_TO_DO:
+        lines.append(f"Proof: {_proof(report)}")
+    lines += [f"Held: {held}" for held in remarks.held]
+    lines += [f"Mind: {mind}" for mind in remarks.mind]
+    lines.append(f"Evidence: {url}/runs/{spec.id}  chain {head[0]}:{head[1][:16]}  {marker(spec.id)}")
+    return "\n".join(line.replace("\n", " ")[:_MOST_LINE] for line in lines)
+
+
+def headline(spec: RunSpec, report: Report) -> str:
+    """The first line: what a person must know if they read nothing else."""
+    target = spec.target
+    if report.state is State.PROVEN:
+        seconds = max(1, round(report.seconds or 0))
+        return f"Ripcord: {target} is back on stable. PROVEN in {seconds} s."
+    if report.state in (State.FAILED, State.UNPROVEN):
+        return f"Ripcord: {target}: tried, NOT PROVEN: a person is needed"
+    if report.state is State.OBSERVED:
+        return f"Ripcord: {target}: observed: would have {report.said}"
+    return f"Ripcord: {target}: did nothing: {report.said}"
+
+
+def _proof(report: Report) -> str:
+    proof = report.remarks.proof
+    return f"{proof}; criteria not declared" if report.state is State.PROVEN and proof else (proof or report.said)
+
+
+def wrong(spec: RunSpec, remarks: Remarks) -> str:
+    """What hurts: an AnalysisRun's metric where there is one, else the alert's own numbers; says which."""
+    alert = spec.alerts[-1] if spec.alerts else None
+    name = _text(_detail(alert, "alertname")) or (alert.summary if alert else "") or spec.incident_title
+    if remarks.wrong:
+        return f"{_text(name)}, {remarks.wrong}"
+    return f"{_text(name)}, {alert_numbers(alert)}"
+
+
+def alert_numbers(alert: Alert | None) -> str:
+    """'error rate 8.3 % (limit 5 %), as the alert says': the details that are not names, as they came."""
+    details = alert.details if alert and alert.details else {}
+    limit = _text(_detail(alert, "limit")) or _text(_detail(alert, "threshold"))
+    for key, value in details.items():
+        text = _text(value)
+        if key in ("limit", "threshold") or not text or not text[0].isdigit():
+            continue
+        words = _text(key).replace("_", " ")
+        return f"{words} {text}{f' (limit {limit})' if limit else ''}, as the alert says"
+    return "the alert gives no numbers"
+
+
+def _detail(alert: Alert | None, key: str) -> object:
+    return (alert.details or {}).get(key) if alert else None
+
+
+def _text(value: object) -> str:
+    """A payload's value as one short line of text, quoted by nothing and obeyed by nobody."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return " ".join(str(value).split())[:200]
