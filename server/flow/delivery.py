@@ -1,0 +1,50 @@
+"""The story of one delivery: check it again, re-read what it is about, decide, start the runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.engine.durable import Verbs
+from server.flow.needs import World
+
+Json = dict[str, Any]
+
+ALERTS_AFTER = (1.0, 1.0, 3.0, 5.0, 10.0)
+"""Pauses between the looks for alerts at 0, 1, 2, 5, 10 and 20 s."""
+UNREAD_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses while PagerDuty cannot be read; then every 60 s."""
+
+
+async def tell_delivery(verbs: Verbs, argument: Json, world: World) -> Json:
+    """argument: {"delivery": id}."""
+    got = await verbs.step("receive", world.receive, argument["delivery"])
+    if "stored" not in got:
+        return {}
+    stored = got["stored"]
+    read, unread_since = await _re_read(verbs, world, stored)
+    decided = await verbs.step("decide", world.decide, stored, read, unread_since)
+    for spec in decided["start"]:
+        await verbs.start("run", spec["id"], spec)
+    return {"runs": [spec["id"] for spec in decided["start"]]}
+
+
+async def _re_read(verbs: Verbs, world: World, stored: Json) -> tuple[Json, str | None]:
+    """The incident as it is now, with patience for alerts that come late and for a PagerDuty that does not answer."""
+    unread_since: str | None = None
+    late = unread = looks = 0
+    while True:
+        read = await verbs.step(f"read {looks}", world.read, stored)
+        looks += 1
+        if read["unread"]:
+            unread_since = unread_since or str(read["at"])
+            if read["patience"] <= 0:
+                return read, unread_since
+            pause = UNREAD_AFTER[unread] if unread < len(UNREAD_AFTER) else 60.0
+            unread += 1
+            await verbs.sleep(min(pause, read["patience"] + 0.5))
+            continue
+        unread_since, unread = None, 0
+        if not read["wants_alerts"] or late == len(ALERTS_AFTER):
+            return read, None
+        await verbs.sleep(ALERTS_AFTER[late])
+        late += 1

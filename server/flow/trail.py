@@ -1,0 +1,163 @@
+"""What a run has seen and done so far: kept in memory, rebuilt by replay, never read from a clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from server.core.outcome import Finished, LookAgain, Outcome, Plan, Remarks, Verdict, Write
+from server.core.run import Report, RunSpec, Truth
+from server.core.states import State
+from server.db import unstamp
+from server.engine.durable import Verbs
+from server.errors import Bug
+from server.flow.needs import Moves, World
+
+Json = dict[str, Any]
+
+
+class Trail:
+    """One run's memory. Names of checkpoints are numbered by `name`, so that they are the same in every replay."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+        self.index = 0
+        self.plan: Plan | None = None
+        self.seen: list[Json] = []
+        self.done: list[Outcome] = []
+        self.all_done: list[Outcome] = []
+        self.intended = self.note_begun = False
+        self.stopped: str | None = None
+        self.now: datetime = spec.received_at
+        self.budget_from: datetime | None = None
+        self.budgets: dict[str, float] = {}
+        self.truths: dict[str, Truth] = {}
+        self.verdict: Verdict | None = None
+        self._moves: Moves | None = None
+        self._by = ""
+        self._base = 0
+        self._count: dict[str, int] = {}
+
+    # Steps and plans --------------------------------------------------------------------------------------------------
+
+    def begin_step(self, index: int, moves: Moves, budgets: dict[str, float]) -> None:
+        """A new step has its own looks and outcomes."""
+        self.index, self._moves, self.budgets, self._base = index, moves, budgets, 0
+        self.plan, self.seen, self.done = None, [], []
+
+    def begin_plan(self) -> None:
+        """A plan made afresh starts from new looks; effect numbers go on, so that none is used twice."""
+        self._base = max([self._base, *(outcome.n for outcome in self.all_done)], default=0)
+        self.seen, self.done = [], []
+
+    @property
+    def moves(self) -> Moves:
+        """The pure part of the step's action."""
+        if self._moves is None:
+            raise Bug("a trail without a step")
+        return self._moves
+
+    @property
+    def the_plan(self) -> Plan:
+        """The plan that stands."""
+        if self.plan is None:
+            raise Bug("a trail without a plan")
+        return self.plan
+
+    @property
+    def wrote(self) -> bool:
+        """Whether any write took effect, or may have."""
+        return any(outcome.kind in ("done", "unknown") for outcome in self.all_done)
+
+    def name(self, what: str) -> str:
+        """A checkpoint's name: '<step> <what> <count>'."""
+        key = f"{self.index} {what}"
+        self._count[key] = self._count.get(key, -1) + 1
+        return f"{key} {self._count[key]}"
+
+    # Looks ------------------------------------------------------------------------------------------------------------
+
+    async def look(self, verbs: Verbs, world: World) -> Json:
+        """One look of the action."""
+        look: Json = await verbs.step(self.name("look"), world.look, self.spec, self.index)
+        self.looked(look)
+        return look
+
+    def looked(self, look: Json) -> None:
+        """Takes a look in. The first look of a new process starts the budgets anew: nobody looked while we were away."""
+        self.now = unstamp(look["at"])
+        if self._by and look["by"] != self._by and self.budget_from is not None:
+            self.budget_from = max(self.budget_from, self.now)
+        self._by = look["by"]
+        self.stopped = look.get("stopped")
+        if "state" in look and look["state"] is not None:
+            self.seen.append(look["state"])
+
+    def proceed(self) -> Write | LookAgain | Finished:
+        """What the action wants now."""
+        return self.moves.proceed(self.the_plan, self.seen, self.done, self.now, self.stopped is not None)
+
+    # Writes -----------------------------------------------------------------------------------------------------------
+
+    def number(self, move: Write) -> Write:
+        """The write under its run-wide number."""
+        return move.model_copy(update={"n": move.n + self._base})
+
+    def numbered(self, outcome: Outcome) -> Outcome:
+        """The outcome under its run-wide number."""
+        return outcome.model_copy(update={"n": outcome.n + self._base})
+
+    def add(self, outcome: Outcome, n: int) -> None:
+        """An outcome came; the action knows it under its own number n."""
+        self.all_done.append(outcome)
+        self.done.append(outcome.model_copy(update={"n": n}))
+        self.now = max(self.now, outcome.at)
+        if self.budget_from is None and outcome.kind in ("done", "noop", "unknown"):
+            self.budget_from = outcome.at
+
+    def stop(self, reason: str, n: int) -> None:
+        """The stop switch came on between look and write: nothing was intended."""
+        self.stopped = reason
+        if not self.done and self.the_plan.calls:
+            said = f"stop switch: {reason}"
+            self.done.append(Outcome(kind="refused", said=said, n=n, at=self.now, cause="stopped"))
+
+    def over_budget(self, first: datetime, at: str, wait: float) -> bool:
+        """Whether a write that is not done has no time left to be sent again."""
+        return (unstamp(at) - first).total_seconds() + wait > self.budgets.get("acknowledge", 45.0)
+
+    def not_done(self, n: int, at: str, said: str) -> Json:
+        """The outcome of a write that was never taken."""
+        outcome = Outcome(kind="refused", said=f"never taken: {said}", n=n, at=unstamp(at), cause="not_done")
+        return outcome.model_dump(mode="json")
+
+    # Reports ----------------------------------------------------------------------------------------------------------
+
+    def refused(self, reason: str) -> Report:
+        """Nothing was touched; where something was, a person is needed."""
+        return self.ended(State.UNPROVEN if self.wrote else State.REFUSED, reason)
+
+    def bug(self, bug: Bug) -> Report:
+        """A bug of ours: before the first intent nothing was touched, after it nobody knows."""
+        if not self.intended:
+            return self.ended(State.REFUSED, f"a bug in Ripcord, nothing was touched ({bug.said})", with_remarks=False)
+        return self.ended(State.UNPROVEN, f"a bug in Ripcord ({bug.said}): look at the target by hand", with_remarks=False)
+
+    def ended(self, state: State, said: str, *, with_remarks: bool = True) -> Report:
+        """The report as of now."""
+        remarks = Remarks()
+        if self.plan is not None and with_remarks:
+            remarks = self.moves.remarks(self.plan, self.seen, self.done, self.verdict)
+        seconds = (self.now - self.spec.received_at).total_seconds()
+        return Report(
+            state=state,
+            said=said,
+            plan=self.plan,
+            outcomes=tuple(self.all_done),
+            truths=tuple(self.truths.values()),
+            remarks=remarks,
+            before=self.seen[0] if self.seen else {},
+            after=self.seen[-1] if self.seen else {},
+            seconds=round(seconds, 3),
+            ended_at=self.now,
+        )

@@ -1,0 +1,253 @@
+"""What a story writes down: each verb is one short transaction over store and audit, and may run twice.
+
+No upstream is asked while a transaction is open. The chain is locked first, so decisions and endings are made one after the other:
+two deliveries that arrive together see each other's run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from server.audit import journal
+from server.audit.journal import Entry
+from server.audit.tags import Tag
+from server.core.delivery import StoredDelivery
+from server.core.outcome import Outcome, Plan, Verdict, Write
+from server.core.run import Report, RunSpec
+from server.core.states import FINAL, State, may_follow
+from server.db import Utc, stamp
+from server.store.tables import joins, notes, runs, target_locks
+
+Json = dict[str, Any]
+_UNDER_WAY = tuple(state.value for state in State if state not in FINAL)
+
+
+class Ledger:
+    """Store and audit as one book. me: this process, new at each start."""
+
+    def __init__(self, engine: sa.Engine, now: Callable[[], datetime], me: str) -> None:
+        self.engine, self.now, self.me = engine, now, me
+
+    # A delivery ------------------------------------------------------------------------------------------------------
+
+    def received(self, stored: StoredDelivery) -> None:
+        """The first row of a story."""
+        delivery = stored.delivery
+        said = f"{delivery.event_type or 'an event without a type'} for incident {delivery.incident or 'none'}"
+        self._append(
+            Entry(
+                f"d-{stored.id}/delivery_received",
+                Tag.DELIVERY_RECEIVED,
+                said,
+                actor_kind="pagerduty",
+                actor=delivery.agent_name or "PagerDuty",
+                auth=delivery.auth,
+                delivery=stored.id,
+                incident=delivery.incident,
+                evidence={
+                    "body_sha256": delivery.body_sha256,
+                    "event": delivery.event_key,
+                    "occurred_at": delivery.occurred_at,
+                    "received_at": stamp(stored.received_at),
+                },
+            )
+        )
+
+    # A run -----------------------------------------------------------------------------------------------------------
+
+    def take_target(self, spec: RunSpec) -> str | None:
+        """Takes the target's lock for this run; else the run that must end first. Observed runs take none."""
+        with self.engine.begin() as connection:
+            journal.lock(connection)
+            waits_for = None if spec.observed else _waits_for(connection, spec)
+            if waits_for is None:
+                if not spec.observed:
+                    _hold(connection, spec, self.now())
+                self._enter(connection, spec, State.PLANNING, "looking at the target")
+            else:
+                self._enter(connection, spec, State.WAITING, f"waiting for {waits_for}", waiting_for=waits_for)
+        return waits_for
+
+    def planned(self, spec: RunSpec, index: int, plan: Plan) -> None:
+        """The plan, written down before anything is touched."""
+        with self.engine.begin() as connection:
+            calls = [call.model_dump(mode="json") for call in plan.calls]
+            evidence = {"calls": calls, "predicted": plan.predicted, "was": plan.was, "judged": plan.judged.model_dump(mode="json")}
+            key = f"{spec.id}/{index}/step_planned"
+            journal.append(connection, self.now(), self._entry(spec, key, Tag.STEP_PLANNED, plan.said, index, evidence))
+            values = {"plan": plan.model_dump_json(), "judged": plan.judged.revision}
+            connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(values))
+
+    def wrote_last(self, spec: RunSpec, revision: str) -> str | None:
+        """When another run last wrote on this target and revision, as a stamp."""
+        query = sa.select(sa.func.max(runs.c.wrote_at)).where(
+            runs.c.target == spec.target, runs.c.judged == revision, runs.c.id != spec.id
+        )
+        with self.engine.connect() as connection:
+            last: datetime | None = connection.execute(query).scalar()
+        return None if last is None else stamp(last)
+
+    def guard_stopped(self, spec: RunSpec, reason: str) -> None:
+        """A guard ended the run before its first write."""
+        self._append(self._entry(spec, f"{spec.id}/guard_stopped", Tag.GUARD_STOPPED, reason))
+
+    def intend(self, spec: RunSpec, index: int, write: Write, said: str) -> Json:
+        """The row without which nothing is sent. Says which process is about to send."""
+        tag = Tag.STEP_WOKEN if write.woken else Tag.STEP_INTENDED
+        key = f"{spec.id}/{index}/{write.n}/{tag.value}"
+        evidence = {"effect": f"{spec.id}/{index}/{write.n}", "call": write.call.model_dump(mode="json")}
+        with self.engine.begin() as connection:
+            journal.append(connection, self.now(), self._entry(spec, key, tag, said, index, evidence))
+            self._enter(connection, spec, State.ACTING, write.call.said)
+        return {"by": self.me}
+
+    def outcome(self, spec: RunSpec, index: int, outcome: Outcome) -> None:
+        """What became of one write; `wrote_at` starts the cool-down."""
+        tag = {"done": Tag.STEP_DONE, "noop": Tag.STEP_DONE, "refused": Tag.STEP_REFUSED, "unknown": Tag.STEP_UNKNOWN}[outcome.kind]
+        key = f"{spec.id}/{index}/{outcome.n}/{tag.value}"
+        evidence = {"effect": f"{spec.id}/{index}/{outcome.n}", "kind": outcome.kind, "cause": outcome.cause, **outcome.evidence}
+        with self.engine.begin() as connection:
+            journal.append(connection, self.now(), self._entry(spec, key, tag, outcome.said, index, evidence))
+            if outcome.kind in ("done", "unknown"):
+                first = sa.func.coalesce(runs.c.wrote_at, sa.bindparam(None, outcome.at, type_=Utc()))
+                connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(wrote_at=first))
+
+    def checked(self, spec: RunSpec, check: int, look: int, verdict: Verdict) -> None:
+        """A look of a check that said something new."""
+        tag = {"passed": Tag.CHECK_PASSED, "failed": Tag.CHECK_FAILED, "unknown": Tag.CHECK_UNKNOWN}[verdict.kind]
+        evidence = {"reached": list(verdict.reached), **verdict.evidence}
+        entry = self._entry(spec, f"{spec.id}/check/{check}/{look}/{tag.value}", tag, verdict.said, None, evidence)
+        with self.engine.begin() as connection:
+            journal.append(connection, self.now(), entry)
+            self._enter(connection, spec, State.PROVING, verdict.said)
+
+    def progress(self, spec: RunSpec, report: Report) -> None:
+        """How far the run is, for the page."""
+        with self.engine.begin() as connection:
+            under_way = runs.c.state.in_(_UNDER_WAY)
+            query = sa.update(runs).where(runs.c.id == spec.id, under_way)
+            connection.execute(query.values(report=report.model_dump_json(), said=report.said[:500]))
+
+    def ended(self, spec: RunSpec, report: Report) -> Json:
+        """Closes the run: last row, state, lock. Returns the chain's head and the incidents that joined."""
+        tag = Tag(f"run_{report.state.value}")
+        evidence = {
+            "truths": [truth.model_dump(mode="json") for truth in report.truths],
+            "remarks": report.remarks.model_dump(mode="json", exclude={"plot"}),
+            "seconds": report.seconds,
+        }
+        with self.engine.begin() as connection:
+            head = journal.append(
+                connection, self.now(), self._entry(spec, f"{spec.id}/{tag.value}", tag, report.said, None, evidence)
+            )
+            values = {
+                "state": report.state.value,
+                "said": report.said[:500],
+                "report": report.model_dump_json(),
+                "ended_at": self.now(),
+                "waiting_for": None,
+            }
+            query = sa.update(runs).where(runs.c.id == spec.id, runs.c.state.in_(_UNDER_WAY))
+            connection.execute(query.values(values))
+            connection.execute(sa.delete(target_locks).where(target_locks.c.run == spec.id))
+            joined = connection.execute(sa.select(joins.c.incident).where(joins.c.run == spec.id)).scalars().all()
+        return {"head": [head[0], head[1]], "joined": sorted(joined), "state": report.state.value}
+
+    def state(self, run: str) -> str:
+        """The state of a run, for a story that waits for it."""
+        with self.engine.connect() as connection:
+            return str(connection.execute(sa.select(runs.c.state).where(runs.c.id == run)).scalar())
+
+    # The note --------------------------------------------------------------------------------------------------------
+
+    def about_to_tell(self, run: str, incident: str, body: str) -> Json:
+        """The note's text is kept before it is sent. Says which process is about to send."""
+        with self.engine.begin() as connection:
+            where = sa.and_(notes.c.run == run, notes.c.incident == incident)
+            values = {"body": body, "at": self.now()}
+            if connection.execute(sa.select(notes.c.run).where(where)).first() is None:
+                connection.execute(sa.insert(notes).values(run=run, incident=incident, note=None, **values))
+            else:
+                connection.execute(sa.update(notes).where(where).values(values))
+        return {"by": self.me}
+
+    def told(self, spec: RunSpec, incident: str, n: int, note: str, said: str) -> None:
+        """A note stands in the incident."""
+        key = f"{spec.id}/note/{n}/told"
+        evidence = {"note": note, "incident": incident}
+        with self.engine.begin() as connection:
+            journal.append(connection, self.now(), self._entry(spec, key, Tag.TOLD, said, None, evidence))
+            where = sa.and_(notes.c.run == spec.id, notes.c.incident == incident)
+            connection.execute(sa.update(notes).where(where).values(note=note))
+
+    # Inside ----------------------------------------------------------------------------------------------------------
+
+    def _append(self, entry: Entry) -> None:
+        with self.engine.begin() as connection:
+            journal.append(connection, self.now(), entry)
+
+    def _enter(self, connection: sa.Connection, spec: RunSpec, then: State, said: str, waiting_for: str | None = None) -> None:
+        """Moves a run on, with the row `run_<state>` the first time; a state that may not follow is left alone."""
+        now = connection.execute(sa.select(runs.c.state).where(runs.c.id == spec.id)).scalar()
+        if now is None or not may_follow(State(now), then):
+            return
+        entry = self._entry(spec, f"{spec.id}/run_{then.value}", Tag(f"run_{then.value}"), said)
+        journal.append(connection, self.now(), entry)
+        values = {"state": then.value, "said": said[:500], "waiting_for": waiting_for}
+        connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(values))
+
+    @staticmethod
+    def _entry(spec: RunSpec, key: str, tag: Tag, said: str, index: int | None = None, evidence: Json | None = None) -> Entry:
+        return run_entry(spec, key, tag, said, index, evidence)
+
+
+def run_entry(spec: RunSpec, key: str, tag: Tag, said: str, index: int | None = None, evidence: Json | None = None) -> Entry:
+    """An audit row of a run."""
+    return Entry(
+        key,
+        tag,
+        said,
+        delivery=spec.delivery,
+        incident=spec.incident,
+        run=spec.id,
+        step=None if index is None else f"{index} {spec.steps[index].action}",
+        runbook=spec.runbook,
+        runbook_hash=spec.runbook_hash,
+        target=spec.target,
+        evidence=json.loads(json.dumps(evidence or {}, default=str)),
+    )
+
+
+def _waits_for(connection: sa.Connection, spec: RunSpec) -> str | None:
+    """Who must end first: the lock's holder, else an earlier ticket."""
+    holder = connection.execute(sa.select(target_locks.c.run).where(target_locks.c.target == spec.target)).scalar()
+    if holder == spec.id:
+        return None
+    if holder is not None and _state(connection, holder) in _UNDER_WAY:
+        return str(holder)
+    mine = sa.select(runs.c.ticket).where(runs.c.id == spec.id).scalar_subquery()
+    earlier = sa.select(runs.c.id).where(
+        runs.c.target == spec.target,
+        runs.c.state.in_(_UNDER_WAY),
+        runs.c.observed.is_(False),
+        runs.c.id != spec.id,
+        runs.c.ticket < mine,
+    )
+    first = connection.execute(earlier.order_by(runs.c.ticket).limit(1)).scalar()
+    return None if first is None else str(first)
+
+
+def _state(connection: sa.Connection, run: str) -> str:
+    return str(connection.execute(sa.select(runs.c.state).where(runs.c.id == run)).scalar())
+
+
+def _hold(connection: sa.Connection, spec: RunSpec, now: datetime) -> None:
+    """Takes the lock; a holder that is over (or never was) has none."""
+    connection.execute(sa.delete(target_locks).where(target_locks.c.target == spec.target))
+    connection.execute(sa.insert(target_locks).values(target=spec.target, run=spec.id, since=now))
+
