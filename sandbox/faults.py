@@ -42,7 +42,7 @@ class Fault:
 
 
 class Faults:
-    """The list, in the order it was given: the first match wins. Holds last in the machine's seconds, not the world's."""
+    """The list, in the order it was given: the first match wins. Holds last in the machine's seconds."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -28,7 +28,7 @@ _NOBODY = LogEntry(0, "", "", "", "", "", "")
 
 @dataclass
 class Request:
-    """One request as a vendor sees it. `path` has no prefix and is still percent-encoded; `headers.get` ignores case."""
+    """One request as a vendor sees it. `path` has no prefix, still percent-encoded; `headers.get` ignores case."""
 
     method: str
     path: str
@@ -55,9 +55,16 @@ class Response:
     stream: Iterator[bytes] | None = None
 
 
+def dump(value: object) -> bytes:
+    """UTF-8, as the vendors write it; escaped only where the text holds what UTF-8 cannot carry (a lone surrogate)."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
 def json_response(status: int, value: object, headers: Iterable[tuple[str, str]] = ()) -> Response:
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return Response(status, body, [("Content-Type", "application/json"), *headers])
+    return Response(status, dump(value), [("Content-Type", "application/json"), *headers])
 
 
 class _Reset(Exception):
@@ -97,7 +104,7 @@ class Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is everyday life here; anything else is a bug and shows its traceback."""
+        """A client that goes away is everyday life here; anything else is a bug and shows its traceback."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(cast(Any, request), client_address)
 
