@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from server.audit import journal
 from server.audit.journal import Entry
+from server.audit.tables import audit
 from server.audit.tags import Tag
 from server.core.delivery import StoredDelivery
 from server.core.outcome import Outcome, Plan, Verdict, Write
@@ -24,6 +25,7 @@ from server.db import Utc, stamp
 from server.store.tables import joins, notes, runs, target_locks
 
 Json = dict[str, Any]
+_LAST = tuple(f"run_{state.value}" for state in FINAL)
 _UNDER_WAY = tuple(state.value for state in State if state not in FINAL)
 
 
@@ -162,6 +164,21 @@ class Ledger:
         """The state of a run, for a story that waits for it."""
         with self.engine.connect() as connection:
             return str(connection.execute(sa.select(runs.c.state).where(runs.c.id == run)).scalar())
+
+    def spec(self, run: str) -> RunSpec:
+        """What a run was started with."""
+        with self.engine.connect() as connection:
+            return RunSpec.model_validate_json(connection.execute(sa.select(runs.c.spec).where(runs.c.id == run)).scalar_one())
+
+    def report(self, run: str) -> tuple[RunSpec, Report | None, tuple[int, str]]:
+        """A run's beginning and end (None = under way), and the chain's head at its last row."""
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(runs.c.spec, runs.c.report, runs.c.ended_at).where(runs.c.id == run)).one()
+            report = Report.model_validate_json(row.report) if row.report and row.ended_at else None
+            head = connection.execute(
+                sa.select(audit.c.seq, audit.c.hash).where(audit.c.run == run, audit.c.tag.in_(_LAST)).order_by(audit.c.seq.desc())
+            ).first()
+        return RunSpec.model_validate_json(row.spec), report, (head.seq, head.hash) if head else (0, "0" * 64)
 
     # The note --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,47 @@
+"""The note in a PagerDuty incident: post, find by marker, edit. What became of it is a value; nothing is raised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.clients import PagerDuty
+from server.core.note import marker
+from server.errors import Refused, Transient, Unknown
+
+Json = dict[str, Any]
+
+
+def post(pagerduty: PagerDuty, incident: str, text: str, unclear: float, broken: float) -> Json:
+    """Posts once. unclear, broken: seconds to look for the note before it may be sent again."""
+    try:
+        return {"note": pagerduty.add_note(incident, text)}
+    except Transient as error:
+        return {"not_done": error.said, "retry_after": error.retry_after}
+    except Unknown as error:
+        return {"unknown": error.said, "patience": broken if error.broken else unclear}
+    except Refused as error:
+        return {"refused": error.said}
+
+
+def find(pagerduty: PagerDuty, incident: str, run: str) -> Json:
+    """The note that carries the run's marker."""
+    try:
+        notes = pagerduty.notes(incident)
+    except Transient as error:
+        return {"unread": error.said}
+    except Refused as error:
+        return {"unread": error.said}
+    mark = marker(run)
+    found = next((note for note, content in notes if mark in content), None)
+    return {"none": True} if found is None else {"note": found}
+
+
+def edit(pagerduty: PagerDuty, incident: str, note: str, text: str) -> Json:
+    """Replaces the text; the same text again changes nothing, so an unknown outcome is simply repeated."""
+    try:
+        pagerduty.edit_note(incident, note, text)
+    except (Transient, Unknown) as error:
+        return {"again": error.said, "retry_after": getattr(error, "retry_after", None)}
+    except Refused as error:
+        return {"refused": error.said}
+    return {"note": note}
