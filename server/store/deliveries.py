@@ -53,7 +53,9 @@ def take(engine: sa.Engine, n: int, me: str, now: datetime) -> tuple[StoredDeliv
         else:
             mine = _oldest((deliveries.c.id,), n).with_for_update(skip_locked=True)
             claim = sa.update(deliveries).where(deliveries.c.id.in_(mine))
-            rows = list(connection.execute(claim.values(state=CLAIMED, claimed_by=me, claimed_at=now).returning(*_SHOWN)))
+            rows = list(
+                connection.execute(claim.values(state=CLAIMED, claimed_by=me, claimed_at=now).returning(*_SHOWN))
+            )
     return tuple(sorted((_stored(row) for row in rows), key=lambda stored: stored.id))
 
 
@@ -67,7 +69,11 @@ def settle_claims(engine: sa.Engine, before: datetime, exists: Callable[[str], b
     """Repairs what a dead claimer left: claims older than `before` become STARTED where a story exists, else NEW again."""
     with engine.connect() as connection:
         stale = sa.and_(deliveries.c.state == CLAIMED, deliveries.c.claimed_at < before)
-        ids = connection.execute(sa.select(deliveries.c.id).where(stale).order_by(deliveries.c.id).limit(500)).scalars().all()
+        ids = (
+            connection.execute(sa.select(deliveries.c.id).where(stale).order_by(deliveries.c.id).limit(500))
+            .scalars()
+            .all()
+        )
     if not ids:
         return 0
     started = [one for one in ids if exists(one)]

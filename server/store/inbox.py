@@ -75,7 +75,7 @@ class Inbox:
         self.engine, self._wake, self._idle = engine, wake, idle
         self.last_big_commit = 0.0
         self.commits = 0
-        self._queue: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._batch_since: float | None = None
         self._away: str | None = None
         self._thread: threading.Thread | None = None
@@ -111,6 +111,7 @@ class Inbox:
     def stop(self) -> None:
         """Commits what has gathered and ends the writer."""
         self._stopping.set()
+        self._queue.put(None)  # so that the writer looks up
         if self._thread is not None:
             self._thread.join(5.0)
 
@@ -132,7 +133,7 @@ class Inbox:
                 self._rest()
 
     def _gather(self) -> list[Waiting]:
-        batch: list[Waiting] = []
+        batch: list[Waiting | None] = []
         try:
             batch.append(self._queue.get(timeout=0.5))
             while len(batch) < BATCH:
@@ -140,7 +141,8 @@ class Inbox:
         except queue.Empty:
             pass
         # In one order everywhere: two web processes that insert the same events crosswise would lock each other out.
-        return sorted((one for one in batch if not one.given_up), key=lambda one: str(one.row["event_key"]))
+        wanted = (one for one in batch if one is not None and not one.given_up)
+        return sorted(wanted, key=lambda one: str(one.row["event_key"]))
 
     def _rest(self) -> None:
         self._batch_since = time.monotonic()  # the small write waits for the same lock, and rows gather behind it
@@ -207,7 +209,8 @@ class Inbox:
         gathered: list[Waiting] = []
         try:
             while True:
-                gathered.append(self._queue.get_nowait())
+                if (one := self._queue.get_nowait()) is not None:
+                    gathered.append(one)
         except queue.Empty:
             return gathered
 
@@ -245,7 +248,9 @@ def _first_of(connection: sa.Connection, repeats: Sequence[dict[str, Any]]) -> d
     table = deliveries.c
     hooks = [row["webhook_id"] for row in repeats if row["webhook_id"] is not None]
     same = sa.or_(table.webhook_id.in_(hooks), table.event_key.in_([row["event_key"] for row in repeats]))
-    known = connection.execute(sa.select(table.id, table.webhook_id, table.event_key).where(same).order_by(table.id)).all()
+    known = connection.execute(
+        sa.select(table.id, table.webhook_id, table.event_key).where(same).order_by(table.id)
+    ).all()
     by_hook = {row.webhook_id: row.id for row in reversed(known) if row.webhook_id is not None}
     by_event = {row.event_key: row.id for row in reversed(known)}
     found = {}

@@ -78,7 +78,13 @@ class Refusals:
                 set_={"count": refusals.c.count + added.excluded["count"]},
             )
             rows = [
-                {"minute": key.minute, "source": _room(connection, key), "reason": key.reason, "count": count, "sample": sample}
+                {
+                    "minute": key.minute,
+                    "source": _room(connection, key),
+                    "reason": key.reason,
+                    "count": count,
+                    "sample": sample,
+                }
                 for key, (count, sample) in counts.items()
             ]
             for row in rows:
@@ -88,7 +94,9 @@ class Refusals:
 
     def _put_back(self, counts: dict[_Key, tuple[int, str]]) -> None:
         with self._lock:
-            for key, (count, sample) in list(counts.items())[-10 * SOURCES :]:  # an hour without a database must not grow for ever
+            for key, (count, sample) in list(counts.items())[
+                -10 * SOURCES :
+            ]:  # an hour without a database must not grow for ever
                 already, _ = self._counts.get(key, (0, ""))
                 self._counts[key] = (already + count, sample)
 
@@ -96,7 +104,11 @@ class Refusals:
 def _room(connection: sa.Connection, key: _Key) -> str:
     """The source, or `others` where this minute already holds its share of sources: flushes and processes add up."""
     column = refusals.c
-    seen = connection.execute(sa.select(column.source).where(column.minute == key.minute).distinct().limit(SOURCES + 1)).scalars().all()
+    seen = (
+        connection.execute(sa.select(column.source).where(column.minute == key.minute).distinct().limit(SOURCES + 1))
+        .scalars()
+        .all()
+    )
     return key.source if key.source in seen or len(seen) < SOURCES else OTHERS
 
 

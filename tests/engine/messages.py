@@ -14,7 +14,9 @@ from server.store.inbox import Inbox, Recorded
 AT = datetime(2026, 11, 24, 3, 12, 34, tzinfo=UTC)
 
 
-def message(event_type: str = "incident.triggered", *, event_key: str | None = None, webhook_id: str | None = None) -> Delivery:
+def message(
+    event_type: str = "incident.triggered", *, event_key: str | None = None, webhook_id: str | None = None
+) -> Delivery:
     """One message about an incident."""
     return Delivery(
         trigger="pagerduty_v3",
