@@ -1,0 +1,78 @@
+"""metadata.managedFields: who wrote which field last, through which subresource, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Object = dict[str, Any]
+Path = tuple[str, ...]
+
+# What an API server writes itself belongs to nobody.
+_NOBODYS = {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "name", "namespace"}
+
+
+def recorded(before: Object | None, after: Object, *, manager: str, subresource: str, at: str) -> list[Object]:
+    """The entries after a write: what it changed belongs to its manager now, and to nobody else."""
+    old = before or {}
+    changed = _changed(_owned(old), _owned(after), ())
+    gone = changed - _leaves(_owned(after), ())
+    entries = [_without(entry, changed) for entry in (old.get("metadata") or {}).get("managedFields") or []]
+    mine = next((one for one in entries if _same_writer(one, manager, subresource)), None)
+    if mine is None:
+        mine = {"manager": manager, "operation": "Update", "apiVersion": after.get("apiVersion", "v1")}
+        entries.append(mine | ({"subresource": subresource} if subresource else {}))
+        mine = entries[-1]
+    mine |= {"time": at, "fieldsType": "FieldsV1", "fieldsV1": mine.get("fieldsV1", {})}
+    for path in changed - gone:
+        _put(mine["fieldsV1"], path)
+    return [entry for entry in entries if entry["fieldsV1"] or entry is mine]
+
+
+def _same_writer(entry: Object, manager: str, subresource: str) -> bool:
+    return (entry["manager"], entry.get("subresource", "")) == (manager, subresource)
+
+
+def _owned(obj: Object) -> Object:
+    kept = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _NOBODYS}
+    return {**kept, "metadata": metadata} if metadata else kept
+
+
+def _leaves(value: Any, path: Path) -> set[Path]:
+    """Paths of everything that is no mapping; a list counts as one field."""
+    if isinstance(value, dict) and value:
+        return set().union(*(_leaves(inner, (*path, key)) for key, inner in value.items()))
+    return {path} if path else set()
+
+
+def _changed(old: Any, new: Any, path: Path) -> set[Path]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return set().union(*(_changed_member(old, new, key, path) for key in {*old, *new}), set())
+    same = old == new and type(old) is type(new)
+    return set() if same else _leaves(old, path) | _leaves(new, path)
+
+
+def _changed_member(old: Object, new: Object, key: str, path: Path) -> set[Path]:
+    inner = (*path, key)
+    if key not in old:
+        return _leaves(new[key], inner)
+    return _leaves(old[key], inner) if key not in new else _changed(old[key], new[key], inner)
+
+
+def _without(entry: Object, paths: set[Path]) -> Object:
+    return {**entry, "fieldsV1": _pruned(entry["fieldsV1"], paths, ())}
+
+
+def _pruned(fields: Object, paths: set[Path], at: Path) -> Object:
+    kept: Object = {}
+    for key, inner in fields.items():
+        path = (*at, key.removeprefix("f:"))
+        rest = _pruned(inner, paths, path)
+        if rest or (not inner and path not in paths):
+            kept[key] = rest
+    return kept
+
+
+def _put(fields: Object, path: Path) -> None:
+    for name in path:
+        fields = fields.setdefault(f"f:{name}", {})

@@ -1,0 +1,177 @@
+"""The objects of the cluster and the rules of every write: one counter, generation, managedFields, no-ops.
+
+Objects that it hands out are the stored ones and never change afterwards: a write replaces them. Copy before changing.
+The world's lock is held by whoever calls.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime
+from typing import Any
+
+from sandbox.clock import whole_seconds
+from sandbox.kubernetes.kinds import BY_PLURAL
+from sandbox.kubernetes.managed_fields import recorded
+
+Kind = str  # the plural: "rollouts", "replicasets", …
+Object = dict[str, Any]
+Objects = list[Object]
+Change = Callable[[Object], None]
+Observer = Callable[[Kind, str, str, Object | None, Object | None, bool], None]
+
+_FIXED = ("uid", "name", "namespace", "creationTimestamp", "resourceVersion", "generation", "managedFields")
+
+
+class Exists(Exception):
+    """An object of that name is there already."""
+
+
+class Missing(Exception):
+    """There is no object of that name."""
+
+
+class Store:
+    """Kinds are plurals; cluster-wide objects have the namespace ""."""
+
+    def __init__(self, now: Callable[[], datetime], rng: random.Random) -> None:
+        self.revision = rng.randrange(10_000, 90_000)
+        self.observers: list[Observer] = []
+        self._now = now
+        self._rng = rng
+        self._objects: dict[Kind, dict[tuple[str, str], Object]] = {}
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        return self._objects.get(kind, {}).get((namespace, name))
+
+    def list(self, kind: Kind, namespace: str | None = None) -> Objects:
+        """Sorted by namespace and name, as etcd hands them out."""
+        found = sorted(self._objects.get(kind, {}).items())
+        return [obj for (place, _), obj in found if namespace is None or place == namespace]
+
+    def drafted(self, kind: Kind, obj: Object, *, manager: str, subresource: str = "") -> Object:
+        """The object as `create` would store it, without a resourceVersion."""
+        new = deepcopy(obj)
+        resource = BY_PLURAL[kind]
+        new.setdefault("apiVersion", resource.api_version())
+        new.setdefault("kind", resource.kind)
+        meta = new.setdefault("metadata", {})
+        if "name" not in meta and "generateName" in meta:
+            meta["name"] = f"{meta['generateName']}{self._suffix()}"
+        if self.get(kind, meta.get("namespace", ""), meta["name"]) is not None:
+            raise Exists(meta["name"])
+        meta.setdefault("creationTimestamp", whole_seconds(self._now()))
+        meta["uid"] = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        if resource.counts_generation:
+            meta.setdefault("generation", 1)
+        meta["managedFields"] = self._managed(None, new, manager, subresource)
+        return new
+
+    def create(self, kind: Kind, obj: Object, *, manager: str, by_client: bool = False) -> Object:
+        """A creationTimestamp, a generation and a status that stand in `obj` are kept (scenes have a past)."""
+        new = self.drafted(kind, obj, manager=manager)
+        self._put(kind, None, new, by_client)
+        return new
+
+    def prepared(
+        self, kind: Kind, namespace: str, name: str, change: Change, *, manager: str, subresource: str = ""
+    ) -> Object:
+        """The object as `update` would store it, with the old resourceVersion; the stored one itself for a no-op."""
+        before = self.get(kind, namespace, name)
+        if before is None:
+            raise Missing(name)
+        after = deepcopy(before)
+        change(after)
+        after = _confined(before, after, subresource, BY_PLURAL[kind].has_status)
+        if _same(before, after):
+            return before
+        if BY_PLURAL[kind].counts_generation and _moves_generation(before, after, BY_PLURAL[kind].has_status):
+            after["metadata"]["generation"] = int(before["metadata"].get("generation", 0)) + 1
+        after["metadata"]["managedFields"] = self._managed(before, after, manager, subresource)
+        return after
+
+    def update(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Change,
+        *,
+        manager: str,
+        subresource: str = "",
+        by_client: bool = False,
+    ) -> bool:
+        """Change a deep copy and store it. False: nothing was different, so nothing moved. `Missing` where it is gone.
+
+        subresource "status" keeps the change to status and nothing else; "" keeps the old status of every kind that has
+        a status subresource (Rollouts, ReplicaSets, Services …; not AnalysisRuns), exactly as the endpoints do.
+        """
+        before = self.get(kind, namespace, name)
+        after = self.prepared(kind, namespace, name, change, manager=manager, subresource=subresource)
+        if after is before:
+            return False
+        self._put(kind, before, after, by_client)
+        return True
+
+    def delete(self, kind: Kind, namespace: str, name: str, *, by_client: bool = False) -> bool:
+        before = self.get(kind, namespace, name)
+        if before is None:
+            return False
+        del self._objects[kind][(namespace, name)]
+        self.revision += 1
+        self._tell(kind, namespace, name, before, None, by_client)
+        return True
+
+    def _put(self, kind: Kind, before: Object | None, after: Object, by_client: bool) -> None:
+        meta = after["metadata"]
+        self.revision += 1
+        meta["resourceVersion"] = str(self.revision)
+        place, name = meta.get("namespace", ""), meta["name"]
+        self._objects.setdefault(kind, {})[(place, name)] = after
+        self._tell(kind, place, name, before, after, by_client)
+
+    def _tell(
+        self, kind: Kind, namespace: str, name: str, before: Object | None, after: Object | None, by_client: bool
+    ) -> None:
+        for observer in tuple(self.observers):
+            observer(kind, namespace, name, before, after, by_client)
+
+    def _managed(self, before: Object | None, after: Object, manager: str, subresource: str) -> Objects:
+        at = whole_seconds(self._now())
+        return recorded(before, after, manager=manager, subresource=subresource, at=at)
+
+    def _suffix(self) -> str:
+        return "".join(self._rng.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
+
+
+def _confined(before: Object, after: Object, subresource: str, has_status: bool) -> Object:
+    """What the endpoint may change, and nothing else: its own part of the object, never identity or bookkeeping."""
+    if subresource == "status":
+        rest = {key: value for key, value in before.items() if key != "status"}
+        kept = rest | ({"status": after["status"]} if after.get("status") is not None else {})
+        return {**kept, "metadata": dict(before["metadata"])}
+    kept = dict(after)
+    if has_status:
+        kept.pop("status", None)
+        kept |= {"status": before["status"]} if "status" in before else {}
+    own = {key: before["metadata"][key] for key in _FIXED if key in before["metadata"]}
+    free = {key: value for key, value in (after.get("metadata") or {}).items() if key not in _FIXED}
+    return {**kept, "apiVersion": before["apiVersion"], "kind": before["kind"], "metadata": {**free, **own}}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Python takes 1 for True; JSON does not."""
+    return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _moves_generation(before: Object, after: Object, has_status: bool) -> bool:
+    ignored = {"metadata", "status"} if has_status else {"metadata"}
+    return not _same(_rest(before, ignored), _rest(after, ignored))
+
+
+def _rest(obj: Object, ignored: set[str]) -> Object:
+    return {key: value for key, value in obj.items() if key not in ignored}
