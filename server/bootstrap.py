@@ -1,0 +1,155 @@
+"""The only place that builds real things and joins them: what an executing process is made of, and what a web is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from server import db, migrate
+from server.clients import Clients
+from server.clients.kubernetes import KubernetesApi
+from server.clients.pagerduty import PagerDutyApi
+from server.core import match, note
+from server.deciding import DeliveryWorld
+from server.engine.durable import Engine, Story
+from server.engine.lock import OneExecutor
+from server.engine.outbox import Dispatcher, Hooks
+from server.engine.wake import Listener
+from server.errors import Misconfigured
+from server.flow.delivery import tell_delivery
+from server.flow.run import carry_out
+from server.flow.tell import keep_note
+from server.ledger import Ledger
+from server.library import Shelf, known
+from server.settings import Settings
+from server.world import NoteWorld, RunWorld
+
+log = logging.getLogger("ripcord.bootstrap")
+
+
+def now() -> datetime:
+    """The machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+class World(DeliveryWorld, RunWorld, NoteWorld):
+    """All step bodies, over one set of clients and one ledger."""
+
+    def __init__(self, settings: Settings, clients: Clients, ledger: Ledger, shelf: Shelf) -> None:
+        RunWorld.__init__(self, clients, ledger, settings.stop_file)
+        NoteWorld.__init__(self, clients, ledger, self._words)
+        DeliveryWorld.__init__(self, settings, clients, ledger, shelf.current, self.stopped)
+
+    def _words(self, run: str, ended: bool) -> str:
+        spec, report, head = self.ledger.report(run)
+        if report is None or not ended:
+            return note.first(spec, self.settings.public_url)
+        return note.last(spec, report, self.settings.public_url, head)
+
+
+@dataclass
+class Executor:
+    """One executing process: engine, dispatcher, and the lock that says that it is the only one."""
+
+    settings: Settings
+    shelf: Shelf
+    last_big_commit: Callable[[], float] = lambda: 0.0
+
+    def __post_init__(self) -> None:
+        url = self.settings.database_url
+        self._writing = db.writing(url, patience=10)
+        self._reading = db.reading(url)
+        self._lock = OneExecutor(url, threading.Event().wait)
+        self.engine = Engine(url, self._stories())
+        ledger = Ledger(self._writing, now, self.engine.me)
+        settings = self.settings
+        clients = Clients(
+            kubernetes=KubernetesApi(settings.kubeconfig),
+            pagerduty=PagerDutyApi(settings.pagerduty_url, settings.pagerduty_api_key, settings.pagerduty_from, now),
+            now=now,
+        )
+        self.world = World(settings, clients, ledger, self.shelf)
+        hooks = Hooks(start=self._start, settle=self._settle, last_big_commit=self.last_big_commit)
+        self.dispatcher = Dispatcher(self._reading, self._writing, hooks, self.engine.me)
+        self._listener = Listener(url, self.dispatcher.awake)
+
+    def _stories(self) -> dict[str, Story]:
+        async def delivery(verbs: Any, argument: Any) -> Any:
+            return await tell_delivery(verbs, argument, self.world)
+
+        async def run(verbs: Any, argument: Any) -> Any:
+            return await carry_out(verbs, argument, self.world)
+
+        async def kept(verbs: Any, argument: Any) -> Any:
+            return await keep_note(verbs, argument, self.world)
+
+        return {"delivery": delivery, "run": run, "note": kept}
+
+    def _start(self, delivery: str, ended: Callable[[], None]) -> None:
+        self.engine.start("delivery", f"d-{delivery}", {"delivery": delivery}, ended)
+
+    def _settle(self, stored: Any) -> str | None:
+        library = self.shelf.current()
+        if match.starts(library, stored.delivery):
+            return None
+        return f"no runbook starts on {stored.delivery.event_type or 'an event without a type'}"
+
+    def start(self) -> None:
+        """Begins to execute. What an earlier process left is taken up at once."""
+        self._lock.take()
+        self.engine.launch()
+        self.dispatcher.start()
+        self._listener.start()
+
+    def wake(self, _rows: int = 0) -> None:
+        """A message was committed in this process."""
+        self.dispatcher.awake.set()
+
+    def alive(self) -> bool:
+        """Whether it executes."""
+        return self.engine.alive and self.dispatcher.alive()
+
+    def stop(self) -> None:
+        """Lets go; runs under way are taken up at the next start."""
+        with contextlib.suppress(Exception):
+            self.dispatcher.stop()
+            self._listener.stop()
+            self.engine.stop()
+        self._lock.release()
+
+
+def shelf(settings: Settings) -> Shelf:
+    """The runbooks, strictly: an error is Misconfigured with file and line."""
+    return Shelf(settings.runbooks, known())
+
+
+def missing_migrations(reading: sa.Engine) -> str | None:
+    """What is missing in the database, or None."""
+    try:
+        return None if migrate.at_head(reading) else "the database is not at this version: run ./ripcord migrate"
+    except sa.exc.DBAPIError as error:
+        return f"the database does not answer ({type(error.orig).__name__})"
+
+
+def need_database(settings: Settings) -> None:
+    """For `web` and `worker`, which never migrate."""
+    reading = db.reading(settings.database_url)
+    try:
+        problem = missing_migrations(reading)
+    finally:
+        reading.dispose()
+    if problem:
+        raise Misconfigured(problem)
+
+
+def process_name() -> str:
+    """This process, for logs."""
+    return f"pid {os.getpid()}"
