@@ -42,7 +42,9 @@ class Anchor:
 
 def verify(engine: sa.Engine, anchor: Anchor | None = None) -> Finding:
     """Walks the whole chain."""
-    with engine.connect() as connection:
+    # One snapshot: rows that are appended meanwhile must not look like a head that does not fit.
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**level) as connection:
         head = connection.execute(sa.select(chain_head.c.seq, chain_head.c.hash)).one_or_none()
         return check(_rows(connection), (head.seq, head.hash) if head else None, anchor)
 

@@ -1,0 +1,84 @@
+"""The engine's verbs in real processes that are ended in the middle, on both databases."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from server import migrate
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def launch(database_url: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts the child process; all are ended afterwards."""
+    migrate.upgrade(database_url)
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        child = subprocess.Popen([sys.executable, "-m", "tests.engine.child", database_url, str(tmp_path)])
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+def effects(folder: Path) -> list[str]:
+    file = folder / "effects"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_a_story_runs_through_its_verbs_once(launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    launch()
+    eventually((tmp_path / "over").exists, 30)
+    assert effects(tmp_path) == ["a", "b", "o", "c world broken: ValueError same process"]
+
+
+def test_a_step_that_died_runs_again_and_a_finished_one_does_not(
+    launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    child = launch()
+    eventually(lambda: effects(tmp_path) == ["a", "b"], 30)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    (tmp_path / "go").touch()
+    launch()
+    eventually(lambda: len(effects(tmp_path)) > 4, 30)
+    assert effects(tmp_path) == ["a", "b", "b", "o", "c world broken: ValueError another process"]
+
+
+def test_starting_an_id_that_exists_starts_nothing(launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    child = launch()
+    eventually((tmp_path / "over").exists, 30)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    before = effects(tmp_path)
+    (tmp_path / "over").unlink()
+    launch()
+    eventually((tmp_path / "over").exists, 30)
+    assert effects(tmp_path) == before
+
+
+def test_a_second_executing_process_is_refused(
+    launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path, database_url: str
+) -> None:
+    from server.engine.lock import OneExecutor
+    from server.errors import Misconfigured
+
+    launch()
+    eventually((tmp_path / "started").exists, 30)
+    waits: list[float] = []
+    second = OneExecutor(database_url, waits.append)
+    with pytest.raises(Misconfigured, match="another process already executes runs"):
+        second.take(patience=0.0)
+    second.release()
