@@ -82,7 +82,10 @@ def _work(now: Pass) -> None:
         _only_scale(now)
         return
     revisions.forget_old(view)
+    written = len(view.writes)
     traffic.reconcile_services(now)
+    if now.aborted and view.status.get("abortedAt") and len(view.writes) > written:
+        return  # the flip lasts until the next pass, so that whoever looks can see it
     traffic.reconcile_weights(now)
     aborted_before = now.aborted
     runs.reconcile(now)

@@ -54,6 +54,10 @@ def hash_template(template: Object, salt: str) -> str:
     return short_hash(_fingerprint(json.dumps(template)) + salt)
 
 
+def hash_steps(steps: list[Object]) -> str:
+    return short_hash(json.dumps(steps, sort_keys=True))
+
+
 def short_hash(text: str) -> str:
     """FNV-1a in the alphabet of the real hashes (no vowels, so that no words appear)."""
     value = 0x811C9DC5

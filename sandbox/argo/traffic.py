@@ -12,7 +12,7 @@ from sandbox.argo.view import View
 
 def reconcile_services(now: Pass) -> None:
     """Stable to stable, canary to the new ReplicaSet while it has an available pod: under an abort this undoes
-    what the weights' room does later in the same pass, so the canary Service flips in every pass."""
+    what the weights' room does, so the canary Service flips for as long as the aborted canary lives."""
     view = now.view
     point(view, view.canary.get("stableService"), view.stable)
     if now.aborted and not view.canary.get("trafficRouting"):

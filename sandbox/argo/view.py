@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sandbox.argo.names import HASH, REVISION, V1_9, V1_10, Object, hash_of, meta, name_of, namespace_of, notes
-from sandbox.argo.templates import hash_template, same, short_hash
+from sandbox.argo.templates import hash_steps, hash_template, same
 from sandbox.argo.writes import Write, difference, merge
 
 
@@ -75,7 +75,7 @@ class View:
 
     @property
     def step_hash(self) -> str:
-        return short_hash(str(self.steps))
+        return hash_steps(self.steps)
 
     @property
     def new(self) -> Object | None:
