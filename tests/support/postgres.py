@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -59,7 +60,7 @@ def running(folder: Path) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="ripcord-pg-"))
     # PostgreSQL refuses to run as root; Debian's package brings a user for it.
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
-    identity = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    identity: dict[str, Any] = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     password, port = secrets.token_hex(8), free_port()
     (home / "password").write_text(password, encoding="ascii")
     if user is not None:

@@ -1,0 +1,1 @@
+"""What stands behind `./ripcord test` and `./ripcord check`. No part of the product."""
