@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from importlib import import_module
 
 from sandbox.http import Server
 from sandbox.world import DEFAULT_WEBHOOK, World
@@ -26,11 +27,22 @@ class Sandbox:
 
 
 def start(
-    port: int = 0, *, webhook_url: str = DEFAULT_WEBHOOK, ticking: bool = True, seed: int | None = None
+    port: int = 0,
+    *,
+    webhook_url: str = DEFAULT_WEBHOOK,
+    ticking: bool = True,
+    scene: bool = True,
+    seed: int | None = None,
 ) -> Sandbox:
-    """Its port answers when this returns. OSError where the port is taken."""
+    """Its port answers when this returns. `scene`: the seed's objects stand in it. OSError where the port is taken."""
     world = World(webhook_url=webhook_url, seed=seed)
     server = Server(world, port)
+    if scene and world.kubernetes is not None:
+        # Until the scene is there an empty cluster must do.
+        try:
+            import_module("sandbox.scene_kubernetes").seed(world.kubernetes, world.rng)
+        except ImportError:
+            pass
     threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
     if ticking:
         world.start_ticking()
