@@ -153,10 +153,11 @@ class Dispatcher:
         settled = {one for one, _reason in over}
         todo = [row.id for row in rows if row.id not in settled]
         self._write(over, todo[free:])
-        started = [one for one in todo[:free] if self._start(one)]
-        if started:
+        started = {one for one in todo[:free] if self._start(one)}
+        if todo[:free]:
             with self.writing.begin() as connection:
-                deliveries.mark(connection, started, STARTED)
+                deliveries.mark(connection, sorted(started), STARTED)
+                deliveries.mark(connection, [one for one in todo[:free] if one not in started], NEW)
         return bool(over or started)
 
     def _settled(self, row: StoredDelivery) -> str | None:

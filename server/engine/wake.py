@@ -32,11 +32,11 @@ def bell(url: str) -> Callable[[int], None]:
     path = _socket_path(url)
     if path is None:
         return lambda _rows: None
-    ringer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
 
     def ring(_rows: int) -> None:
-        with contextlib.suppress(OSError):  # nobody listens, or it is full of rings already
-            ringer.sendto(b"!", path)
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as ringer:
+            ringer.sendto(b"!", path)  # refused: nobody listens; would block: it is full of rings already
 
     return ring
 

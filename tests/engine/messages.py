@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -40,3 +42,13 @@ def engines(url: str) -> tuple[sa.Engine, sa.Engine, sa.Engine]:
     writing = db.writing(url)
     db.metadata.create_all(writing)
     return db.reading(url), writing, db.writing(url, patience=1.5)
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether it comes to hold in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.01)
+    return holds()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from server.store import deliveries
 from server.store.inbox import Busy, Inbox, Recorded
 from server.store.tables import deliveries as table
-from tests.engine.messages import engines, message, put
+from tests.engine.messages import engines, eventually, message, put
 
 
 @dataclass
@@ -132,8 +132,7 @@ def test_newcomers_are_sent_away_at_once_when_a_batch_has_waited_a_second(box: B
     with box.writing.begin() as connection, ThreadPoolExecutor(1) as pool:
         connection.exec_driver_sql(_LOCK[connection.dialect.name])
         first = pool.submit(_seconds_until_busy, box.inbox, time.monotonic())
-        while box.inbox.shut() is None:
-            time.sleep(0.01)
+        assert eventually(lambda: box.inbox.shut() is not None, 3)
         began = time.monotonic()
         assert _seconds_until_busy(box.inbox, began) < 0.2
         assert first.result() < 2.0
@@ -142,13 +141,12 @@ def test_newcomers_are_sent_away_at_once_when_a_batch_has_waited_a_second(box: B
 def test_one_message_that_cannot_be_stored_does_not_take_its_neighbours_with_it(box: Box) -> None:
     bad = message().model_copy(update={"title": "cannot be stored"})
     put(box.inbox, message())
-    with ThreadPoolExecutor(9) as pool:
+    with ThreadPoolExecutor(9) as pool:  # noqa: SIM117 - the lock goes first, then the pool waits
         with box.writing.begin() as connection:
             connection.exec_driver_sql(_LOCK[connection.dialect.name])
             good = [pool.submit(put, box.inbox, message()) for _ in range(8)]
             broken = pool.submit(box.inbox.record, bad, {}, 5, datetime.now(UTC))  # type: ignore[arg-type]
-            while box.inbox.waiting() < 8:  # one is under way, the others gather in the batch after it
-                time.sleep(0.01)
+            eventually(lambda: box.inbox.waiting() >= 7, 0.5)  # those behind the one under way gather in one batch
     assert all(not one.result().duplicate for one in good)
     with pytest.raises(Busy):
         broken.result()
@@ -161,8 +159,7 @@ def test_what_nobody_waits_for_any_more_is_dropped_except_the_batch_that_was_und
         connection.exec_driver_sql(_LOCK[connection.dialect.name])
         with ThreadPoolExecutor(8) as pool:
             first = pool.submit(_seconds_until_busy, box.inbox, time.monotonic())
-            while box.inbox._batch_since is None:
-                time.sleep(0.01)
+            assert eventually(lambda: box.inbox._batch_since is not None, 3)
             list(pool.map(lambda _n: _seconds_until_busy(box.inbox, time.monotonic()), range(7)))
             first.result()
     assert _recovers(box.inbox)
