@@ -1,4 +1,4 @@
-"""gunicorn's door: the web alone, `gunicorn wsgi:app`. It never executes a run and holds no upstream credential."""
+"""gunicorn's door: `gunicorn -k gthread -w 1 --threads 16 wsgi:app`. The web alone; it never executes a run."""
 
 from __future__ import annotations
 

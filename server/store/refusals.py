@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ class _Key:
 class Refusals:
     """Counts in memory; `flush` writes what has gathered, and is called by the one writer thread."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self._lock = threading.Lock()
         self._counts: dict[_Key, tuple[int, str]] = {}
