@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 Path = tuple[str, ...]
@@ -11,25 +11,31 @@ Path = tuple[str, ...]
 _NOBODYS = {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "name", "namespace"}
 
 
-def recorded(before: Object | None, after: Object, *, manager: str, subresource: str, at: str) -> list[Object]:
+class Writer(NamedTuple):
+    manager: str
+    operation: str
+    subresource: str
+
+
+def recorded(before: Object | None, after: Object, writer: Writer, at: str) -> list[Object]:
     """The entries after a write: what it changed belongs to its manager now, and to nobody else."""
     old = before or {}
     changed = _changed(_owned(old), _owned(after), ())
-    gone = changed - _leaves(_owned(after), ())
+    kept = changed & _leaves(_owned(after), ())
     entries = [_without(entry, changed) for entry in (old.get("metadata") or {}).get("managedFields") or []]
-    mine = next((one for one in entries if _same_writer(one, manager, subresource)), None)
+    mine = next((one for one in entries if _writer(one) == writer), None)
     if mine is None:
-        mine = {"manager": manager, "operation": "Update", "apiVersion": after.get("apiVersion", "v1")}
-        entries.append(mine | ({"subresource": subresource} if subresource else {}))
-        mine = entries[-1]
-    mine |= {"time": at, "fieldsType": "FieldsV1", "fieldsV1": mine.get("fieldsV1", {})}
-    for path in changed - gone:
+        mine = {"manager": writer.manager, "operation": writer.operation, "fieldsV1": {}}
+        entries.append(mine)
+    mine |= {"apiVersion": after.get("apiVersion", "v1"), "fieldsType": "FieldsV1", "time": at}
+    mine |= {"subresource": writer.subresource} if writer.subresource else {}
+    for path in kept:
         _put(mine["fieldsV1"], path)
     return [entry for entry in entries if entry["fieldsV1"] or entry is mine]
 
 
-def _same_writer(entry: Object, manager: str, subresource: str) -> bool:
-    return (entry["manager"], entry.get("subresource", "")) == (manager, subresource)
+def _writer(entry: Object) -> Writer:
+    return Writer(entry["manager"], entry["operation"], entry.get("subresource", ""))
 
 
 def _owned(obj: Object) -> Object:

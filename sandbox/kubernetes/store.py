@@ -16,11 +16,12 @@ from typing import Any
 
 from sandbox.clock import whole_seconds
 from sandbox.kubernetes.kinds import BY_PLURAL
-from sandbox.kubernetes.managed_fields import recorded
+from sandbox.kubernetes.managed_fields import Writer, recorded
 
 Kind = str  # the plural: "rollouts", "replicasets", …
 Object = dict[str, Any]
 Objects = list[Object]
+Everything = list[tuple[Kind, Object]]
 Change = Callable[[Object], None]
 Observer = Callable[[Kind, str, str, Object | None, Object | None, bool], None]
 
@@ -53,7 +54,10 @@ class Store:
         found = sorted(self._objects.get(kind, {}).items())
         return [obj for (place, _), obj in found if namespace is None or place == namespace]
 
-    def drafted(self, kind: Kind, obj: Object, *, manager: str, subresource: str = "") -> Object:
+    def everything(self) -> Everything:
+        return [(kind, obj) for kind in tuple(self._objects) for obj in self.list(kind)]
+
+    def drafted(self, kind: Kind, obj: Object, *, manager: str) -> Object:
         """The object as `create` would store it, without a resourceVersion."""
         new = deepcopy(obj)
         resource = BY_PLURAL[kind]
@@ -68,7 +72,7 @@ class Store:
         meta["uid"] = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         if resource.counts_generation:
             meta.setdefault("generation", 1)
-        meta["managedFields"] = self._managed(None, new, manager, subresource)
+        meta["managedFields"] = self._managed(None, new, manager, "", "Update")
         return new
 
     def create(self, kind: Kind, obj: Object, *, manager: str, by_client: bool = False) -> Object:
@@ -78,7 +82,15 @@ class Store:
         return new
 
     def prepared(
-        self, kind: Kind, namespace: str, name: str, change: Change, *, manager: str, subresource: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Change,
+        *,
+        manager: str,
+        subresource: str = "",
+        operation: str = "Update",
     ) -> Object:
         """The object as `update` would store it, with the old resourceVersion; the stored one itself for a no-op."""
         before = self.get(kind, namespace, name)
@@ -91,7 +103,7 @@ class Store:
             return before
         if BY_PLURAL[kind].counts_generation and _moves_generation(before, after, BY_PLURAL[kind].has_status):
             after["metadata"]["generation"] = int(before["metadata"].get("generation", 0)) + 1
-        after["metadata"]["managedFields"] = self._managed(before, after, manager, subresource)
+        after["metadata"]["managedFields"] = self._managed(before, after, manager, subresource, operation)
         return after
 
     def update(
@@ -103,6 +115,7 @@ class Store:
         *,
         manager: str,
         subresource: str = "",
+        operation: str = "Update",
         by_client: bool = False,
     ) -> bool:
         """Change a deep copy and store it. False: nothing was different, so nothing moved. `Missing` where it is gone.
@@ -111,7 +124,8 @@ class Store:
         a status subresource (Rollouts, ReplicaSets, Services …; not AnalysisRuns), exactly as the endpoints do.
         """
         before = self.get(kind, namespace, name)
-        after = self.prepared(kind, namespace, name, change, manager=manager, subresource=subresource)
+        how = {"manager": manager, "subresource": subresource, "operation": operation}
+        after = self.prepared(kind, namespace, name, change, **how)
         if after is before:
             return False
         self._put(kind, before, after, by_client)
@@ -125,6 +139,15 @@ class Store:
         self.revision += 1
         self._tell(kind, namespace, name, before, None, by_client)
         return True
+
+    def delete_namespace(self, namespace: str) -> None:
+        """Everything that lies in it."""
+        for kind, obj in self.everything():
+            if obj["metadata"].get("namespace") == namespace:
+                self.delete(kind, namespace, obj["metadata"]["name"])
+
+    def random_byte(self) -> int:
+        return self._rng.randrange(1, 255)
 
     def _put(self, kind: Kind, before: Object | None, after: Object, by_client: bool) -> None:
         meta = after["metadata"]
@@ -140,9 +163,9 @@ class Store:
         for observer in tuple(self.observers):
             observer(kind, namespace, name, before, after, by_client)
 
-    def _managed(self, before: Object | None, after: Object, manager: str, subresource: str) -> Objects:
-        at = whole_seconds(self._now())
-        return recorded(before, after, manager=manager, subresource=subresource, at=at)
+    def _managed(self, before: Object | None, after: Object, manager: str, subresource: str, operation: str) -> Objects:
+        writer = Writer(manager, operation, subresource)
+        return recorded(before, after, writer, whole_seconds(self._now()))
 
     def _suffix(self) -> str:
         return "".join(self._rng.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))

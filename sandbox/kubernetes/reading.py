@@ -1,0 +1,93 @@
+"""GET of one object and of lists: selectors, pages, resourceVersions of the past and the future."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from sandbox.http import Request, Response
+from sandbox.kubernetes import errors, selectors
+from sandbox.kubernetes.answers import answer, list_answer, versioned
+from sandbox.kubernetes.decode import Undecodable, decode
+from sandbox.kubernetes.kinds import Resource
+from sandbox.kubernetes.paths import Target
+from sandbox.kubernetes.scale import as_scale
+from sandbox.kubernetes.store import Store
+
+Object = dict[str, Any]
+
+
+class Reading:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, target: Target, resource: Resource, request: Request) -> Response:
+        self._demand_known(request, "")
+        found = self._store.get(resource.plural, target.place, target.name)
+        if found is None:
+            raise errors.not_found(resource, target.name)
+        if target.subresource == "scale":
+            return answer(200, as_scale(resource, found))
+        return answer(200, versioned(resource, target.version, found))
+
+    def page(self, target: Target, resource: Resource, request: Request) -> Response:
+        self._demand_known(request, "invalid resource version: resourceVersion: Invalid value: ")
+        items = self.selected(target, resource, request)
+        start, revision = self._continued(request)
+        page = [item for item in items if _key(target, item) >= start]
+        limit = int(request.first("limit", "0")) if request.first("limit", "0").isdigit() else 0
+        following, remaining = "", None
+        if limit and len(page) > limit:
+            following = _token(revision, _key(target, page[limit - 1]))
+            remaining = len(page) - limit if not _selective(request) else None
+            page = page[:limit]
+        return answer(200, list_answer(resource, target.version, page, str(revision), following, remaining))
+
+    def selected(self, target: Target, resource: Resource, request: Request) -> list[Object]:
+        by_label = selectors.labels(request.first("labelSelector"))
+        by_field = selectors.fields(resource, request.first("fieldSelector"))
+        everywhere = not resource.namespaced or not target.namespace
+        items = self._store.list(resource.plural, None if everywhere else target.namespace)
+        return [item for item in items if by_label(item) and by_field(item)]
+
+    def _demand_known(self, request: Request, complaint: str) -> None:
+        wanted = request.first("resourceVersion")
+        if wanted in ("", "0"):
+            return
+        if not wanted.isdigit():
+            text = f"strconv.ParseUint: parsing {json.dumps(wanted)}: invalid syntax"
+            raise errors.bad_request(f"{complaint}{json.dumps(wanted)}: {text}" if complaint else text)
+        if int(wanted) > self._store.revision:
+            raise errors.too_new(wanted, self._store.revision)
+        if request.first("resourceVersionMatch") == "Exact" and int(wanted) != self._store.revision:
+            # Old states are not kept here: like a server that has compacted them.
+            raise errors.status(410, "Expired", "The resourceVersion for the provided list is too old.")
+
+    def _continued(self, request: Request) -> tuple[str, int]:
+        """Where a page begins, and the revision that all pages of one list name."""
+        token = request.first("continue")
+        if not token:
+            return "", self._store.revision
+        broken = "invalid continue token: continue key is not valid: "
+        try:
+            value, _ = decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            return str(value["start"]).removeprefix("/"), int(value["rv"])
+        except (binascii.Error, ValueError, KeyError, TypeError) as bad:
+            raise errors.bad_request(broken + (str(bad) if isinstance(bad, Undecodable) else "bad token")) from None
+
+
+def _key(target: Target, item: Object) -> str:
+    meta = item["metadata"]
+    return str(meta["name"]) if target.namespace else f"{meta.get('namespace', '')}/{meta['name']}".lstrip("/")
+
+
+def _token(revision: int, last: str) -> str:
+    """The next page starts right behind the last key of this one."""
+    text = json.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": f"{last}\x00"}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _selective(request: Request) -> bool:
+    return bool(request.first("labelSelector") or request.first("fieldSelector"))
