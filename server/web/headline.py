@@ -1,0 +1,117 @@
+"""The sentence a person reads first, and why: from a run's row, what it was started with, and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from server.core import note
+from server.core.argo.state import short as short_hash
+from server.core.outcome import Remarks
+from server.core.run import Report
+from server.core.states import State
+from server.store.queries import RunPage, RunRow
+from server.web.view import seconds, visible
+
+_SHORT: Mapping[State, str] = MappingProxyType(
+    {
+        State.WAITING: "{target} waits for another run",
+        State.PLANNING: "{target}: looking at it, nothing is touched yet",
+        State.ACTING: "{target}: taking it back",
+        State.PROVING: "{target}: taken back, the proof is not complete",
+        State.PROVEN: "{target} is back on stable",
+        State.NOTHING_TO_DO: "{target}: nothing to do",
+        State.REFUSED: "{target}: did nothing",
+        State.FAILED: "{target}: tried, and it did not hold",
+        State.UNPROVEN: "{target}: tried, and it is not proven",
+        State.OBSERVED: "{target}: observed, nothing was touched",
+    }
+)
+
+_WHOLE: Mapping[State, str] = MappingProxyType(
+    {
+        State.WAITING: "{target} waits: another run has it. Nothing is touched yet.",
+        State.PLANNING: "Looking at {target}. Nothing is touched yet.",
+        State.ACTING: "Taking {target} back. The proof follows.",
+        State.PROVING: "{target} was taken back. Whether traffic is back on stable is being read.",
+        State.PROVEN: "{Did}. All traffic is back on {stable}.",
+        State.NOTHING_TO_DO: "{target} was fixed already, and that is proven. Ripcord sent nothing.",
+        State.REFUSED: "Ripcord did nothing to {target}.",
+        State.FAILED: "{Did}, but it did not hold: a person is needed.",
+        State.UNPROVEN: "{Did}, but nothing proves that traffic is back: a person is needed.",
+        State.OBSERVED: "Ripcord only observed {target}: nothing was touched.",
+    }
+)
+
+_DID: Mapping[str, str] = MappingProxyType(
+    {
+        "abort_rollout": "Aborted the canary of {target}",
+        "switch_blue_green_back": "Switched {target} back",
+        "disable_flag": "Turned the flag {target} off",
+    }
+)
+
+
+def short(row: RunRow) -> str:
+    """For lists."""
+    return _SHORT[row.state].format(target=visible(row.target))
+
+
+def sentence(page: RunPage) -> str:
+    """For the top of a run's page."""
+    target = visible(page.row.target)
+    action = page.spec.steps[0].action if page.spec.steps else ""
+    did = _DID.get(action, "Took {target} back").format(target=target)
+    if page.row.state in (State.FAILED, State.UNPROVEN) and not sent(page):
+        did = f"Ripcord sent nothing to {target}"
+    text = _WHOLE[page.row.state].format(target=target, Did=did, stable=_stable(page))
+    return text if page.row.state is not State.PROVEN else _with_time(text, page.report)
+
+
+def _stable(page: RunPage) -> str:
+    """The version that stayed, by the short form of its hash."""
+    plan = page.report.plan if page.report and page.report.plan else page.plan
+    stable, bad = (str(plan.facts.get(name) or "") for name in ("sta", "cur")) if plan else ("", "")
+    return f"stable {visible(short_hash(stable, bad))}" if stable else "stable"
+
+
+def _with_time(text: str, report: Report | None) -> str:
+    if report is None or report.seconds is None:
+        return text
+    return f"{text[:-1]}, {seconds(max(1, round(report.seconds)))} after the message came."
+
+
+def sent(page: RunPage) -> bool:
+    """Whether a write of ours took effect, or may have."""
+    return page.report is not None and any(o.kind in ("done", "unknown") for o in page.report.outcomes)
+
+
+def why(page: RunPage) -> str:
+    """What hurts: metric, value and limit, in the words of the note."""
+    remarks = page.report.remarks if page.report else Remarks()
+    return visible(note.wrong(page.spec, remarks), 400)
+
+
+def so(page: RunPage) -> str:
+    """Why it ended so, or where it stands; empty where the sentence says it all."""
+    row, report = page.row, page.report
+    said = visible(report.said if report and row.over else row.said, 500)
+    if row.state is State.WAITING and row.waiting_for:
+        return f"It goes on when {row.waiting_for} is over, and looks afresh then."
+    if row.state is State.OBSERVED:
+        return f"Would have: {said}"
+    return said
+
+
+def next_step(page: RunPage) -> str:
+    """What happens if nobody acts."""
+    state = page.row.state
+    if state in (State.FAILED, State.UNPROVEN):
+        return "Ripcord touches nothing more in this run. The incident stays open."
+    if state is State.REFUSED:
+        return "Nothing was touched, and nothing will be by this run. The incident stays open."
+    if state is State.OBSERVED:
+        return "Its runbook or its target is in mode observe. The incident stays open."
+    if state is State.PROVEN:
+        return "Finished: nothing is left to stop."
+    return ""

@@ -1,0 +1,46 @@
+"""`/runs/<id>`: what did it do, why, did it work?"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import NotFound
+
+from server.audit import queries as audit
+from server.store import queries
+from server.web import evidence, headline, story
+from server.web.frame import Frame
+from server.web.parts import Parts
+
+
+def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
+    """Hangs the page."""
+
+    @pages.get("/runs/<run_id>")
+    def run(run_id: str) -> Response:
+        with parts.reading.connect() as connection:
+            page = queries.run(connection, run_id)
+            if page is None:
+                raise NotFound("run")
+            rows = audit.of_run(connection, run_id, page.row.delivery, page.row.runbook)
+        report = page.report
+        return frame.page(
+            "run.html",
+            current="now",
+            refresh=not page.row.over,
+            page=page,
+            row=page.row,
+            spec=page.spec,
+            report=report,
+            title=headline.short(page.row),
+            headline=headline.sentence(page),
+            why=headline.why(page),
+            so=headline.so(page),
+            next=headline.next_step(page),
+            truths=story.truths(page),
+            steps=story.steps(page),
+            held=report.remarks.held if report else (),
+            mind=[story.commands(text) for text in report.remarks.mind] if report else [],
+            pairs=evidence.pairs(report.before, report.after) if report else (),
+            timeline=story.timeline(page.spec, rows),
+            wrong=[row for row in rows if not row.fits],
+        )

@@ -1,0 +1,179 @@
+"""A run as the parts of its page: the four truths, the plan with its exact calls, the timeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.audit.queries import Row
+from server.core.outcome import Call, Plan
+from server.core.run import RunSpec, Truth
+from server.core.states import State
+from server.store.queries import RunPage
+from server.web import headline, words
+from server.web.view import offset, visible, whole
+
+_MOST_LINE = 160
+_FOLD_FROM = 15
+
+_TRUTHS = (
+    ("accepted", "Accepted", "Not accepted", "The API took the call"),
+    ("acknowledged", "Acknowledged", "Not acknowledged", "The controller answered for it"),
+    ("traffic", "Traffic on stable", "Not on stable", "Weights, router and stable pods, each read on its own"),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the four truths. An open one is an empty ring."""
+
+    name: str
+    icon: str
+    tone: str
+    at: datetime | None
+    said: str
+
+
+def truths(page: RunPage) -> tuple[Answer, ...]:
+    """The four answers of a run that tried something, else none."""
+    if page.row.state in (State.REFUSED, State.OBSERVED):
+        return ()
+    known = {truth.name: truth for truth in page.report.truths} if page.report else {}
+    over = page.row.over
+    given = [_answer(known.get(name), yes, no, small, over) for name, yes, no, small in _TRUTHS]
+    if page.row.state is State.NOTHING_TO_DO and given[0].icon == "todo":
+        given[0] = Answer("Nothing was sent", "none", "quiet", None, "Somebody else did it before")
+    return (*given, Answer("It helped", "todo", "quiet", None, "criteria not declared"))
+
+
+def _answer(truth: Truth | None, yes: str, no: str, small: str, over: bool) -> Answer:
+    if truth is None:
+        return Answer(yes, "todo", "quiet", None, "not known" if over else "open")
+    said = visible(truth.said)
+    if truth.held:
+        return Answer(yes, "proven", "ok", truth.at, said or small)
+    if truth.held is False:
+        return Answer(no, "failed", "bad", truth.at, said or "it does not hold")
+    return Answer(yes, "todo", "quiet", truth.at, f"{'not known' if over else 'not yet'}{f': {said}' if said else ''}")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One outside write as it is sent. lines: the body for reading, long values cut; whole: the body as it is, where it differs."""
+
+    head: str
+    lines: str
+    whole: str | None
+
+
+def sent(call: Call) -> Sent:
+    """A call as text."""
+    lines, full = _lines(call.body), json.dumps(call.body, indent=2, ensure_ascii=False)
+    cut = any(len(line) > _MOST_LINE for line in lines)
+    shown = "\n".join(line if len(line) <= _MOST_LINE else line[: _MOST_LINE - 1] + "…" for line in lines)
+    return Sent(visible(f"{call.method} {call.path}", 500), whole(shown), whole(full) if cut else None)
+
+
+def _lines(body: object) -> list[str]:
+    """A JSON patch has one operation on each line; anything else is one line."""
+    rows = body if isinstance(body, list) else [body]
+    return [json.dumps(row, ensure_ascii=False) for row in rows]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered line of the plan: a step with its calls, or a check."""
+
+    title: str
+    mark: words.Mark | None
+    calls: tuple[Sent, ...]
+    said: tuple[str, ...]
+
+
+def steps(page: RunPage) -> tuple[Step, ...]:
+    """The plan's steps and checks, each with how far it came."""
+    plan = page.report.plan if page.report and page.report.plan else page.plan
+    acts = [_act(page, plan, index) for index in range(len(page.spec.steps))]
+    return (*acts, *(_check(page, number) for number in range(len(page.spec.verify))))
+
+
+def _act(page: RunPage, plan: Plan | None, index: int) -> Step:
+    action = page.spec.steps[index].action
+    if plan is None or index:
+        return Step(
+            _title(action), None, (), ("Planned from the live state when its turn comes.",) if not page.row.over else ()
+        )
+    said = [visible(plan.said, 500)] if plan.said else []
+    if not plan.calls:
+        said.append(f"Nothing to write: {visible(plan.somebody) or 'it is so already'}.")
+    if plan.judged.since:
+        said.append(f"Judged: {visible(plan.judged.revision)}, taking traffic since {plan.judged.since:%H:%M:%S}Z.")
+    return Step(_title(action), _acted(page, plan), tuple(sent(call) for call in plan.calls), tuple(said))
+
+
+def _acted(page: RunPage, plan: Plan) -> words.Mark | None:
+    outcomes = page.report.outcomes if page.report else ()
+    if page.row.state is State.OBSERVED:
+        return words.Mark("Not sent: observed", "observed", "quiet")
+    if not outcomes or not plan.calls:
+        return words.Mark("Not sent", "none", "quiet") if page.row.over and plan.calls else None
+    return {
+        "done": words.Mark("Done", "proven", "ok"),
+        "noop": words.Mark("Was so already", "none", "quiet"),
+        "refused": words.Mark("Refused", "failed", "bad"),
+        "unknown": words.Mark("No clear answer", "stuck", "wait"),
+    }[outcomes[0].kind if all(o.kind != "done" for o in outcomes) else "done"]
+
+
+def _check(page: RunPage, number: int) -> Step:
+    check = page.spec.verify[number]
+    mark = None
+    if page.row.state in (State.PROVEN, State.NOTHING_TO_DO):
+        mark = words.Mark("Passed", "proven", "ok")
+    elif page.row.state is State.FAILED:
+        mark = words.Mark("Failed", "failed", "bad")
+    elif page.row.state is State.UNPROVEN and headline.sent(page):
+        mark = words.Mark("Not proven", "stuck", "bad")
+    said = f"Within {check.within:g}\u00a0s of the act's answer; looked at once more {check.settle:g}\u00a0s later."
+    return Step(f"Prove: {check.check.replace('_', ' ')}", mark, (), (said,))
+
+
+def _title(action: str) -> str:
+    return action.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One row of the timeline; tone and icon say what kind."""
+
+    row: Row
+    mark: words.Mark
+    title: str
+    at: datetime | None
+    offset: str
+    folds: bool
+
+
+def timeline(spec: RunSpec, rows: Sequence[Row]) -> tuple[Moment, ...]:
+    """The run's audit rows as moments since the delivery. Of a long one, the looks that proved nothing yet are folded."""
+    many = len(rows) > _FOLD_FROM
+    return tuple(_moment(spec, row, many and row.tag == "check_unknown") for row in rows)
+
+
+def _moment(spec: RunSpec, row: Row, folds: bool) -> Moment:
+    mark = words.event(row.tag)
+    title = mark.word
+    if row.tag == "delivery_received":
+        return Moment(row, mark, f"PagerDuty delivered {visible(spec.event_type)}", spec.received_at, "", folds)
+    since = "" if row.at is None else offset(row.at, spec.received_at)
+    return Moment(row, mark, title, row.at, since, folds)
+
+
+def commands(mind: str) -> tuple[str, str | None]:
+    """A remark, and the command at its end where it has one."""
+    place = mind.find("kubectl ")
+    if place < 0:
+        return visible(mind, 500), None
+    return visible(mind[:place].rstrip(" ,:"), 500), whole(mind[place:].strip(), 4000)
