@@ -14,7 +14,7 @@ from server.web.view import visible
 
 @dataclass(frozen=True)
 class Pair:
-    """One thing, before and after. weights: percent of the traffic, where it is one. good: the change is what was wanted."""
+    """One thing, before and after. weights: percent of the traffic, where it is one. good: the change is what was wanted. aside: said below the second value."""
 
     what: str
     where: str
@@ -22,6 +22,7 @@ class Pair:
     after: str
     weights: tuple[float, float] | None = None
     good: bool = False
+    aside: str = ""
 
     @property
     def moved(self) -> bool:
@@ -48,8 +49,8 @@ def _rollout(was: RolloutState, now: RolloutState) -> Iterator[Pair]:
     if now.exists and was.exists:
         yield _weights(was, now)
         yield _router(was, now)
-        yield Pair("Phase", f"Rollout {visible(now.where)}", visible(was.phase) or "none", _phase(now))
-        yield Pair("Abort", "status.abort and abortedAt", _abort(was), _abort(now), good=bool(now.aborted_at))
+        yield _phases(was, now)
+        yield Pair("Abort", "status.abort", _abort(was), _abort(now), good=bool(now.aborted_at), aside=_aborted_at(now))
         yield _pods("Stable pods available", was.sta, was, now)
         if was.cur != was.sta:
             yield _pods("Canary pods available", was.cur, was, now)
@@ -97,15 +98,20 @@ def _routes(state: RolloutState) -> str:
     return "; ".join(parts) or "no managed route"
 
 
-def _phase(state: RolloutState) -> str:
-    note = ", as it should be until the release is changed" if state.aborted_at and state.phase == "Degraded" else ""
-    return f"{visible(state.phase) or 'none'}{note}"
+def _phases(was: RolloutState, now: RolloutState) -> Pair:
+    aside = "as it should be until the release is changed" if now.aborted_at and now.phase == "Degraded" else ""
+    before, after = (visible(state.phase) or "none" for state in (was, now))
+    return Pair("Phase", f"Rollout {visible(now.where)}", before, after, aside=aside)
 
 
 def _abort(state: RolloutState) -> str:
     if state.aborted_at:
-        return f"aborted at {visible(state.aborted_at)}"
+        return "aborted"
     return "asked for, not acknowledged" if state.abort else "not aborted"
+
+
+def _aborted_at(state: RolloutState) -> str:
+    return f"abortedAt {visible(state.aborted_at)}" if state.aborted_at else ""
 
 
 def _pods(what: str, pod_hash: str, was: RolloutState, now: RolloutState) -> Pair:

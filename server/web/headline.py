@@ -11,7 +11,7 @@ from server.core.outcome import Remarks
 from server.core.run import Report
 from server.core.states import State
 from server.store.queries import RunPage, RunRow
-from server.web.view import seconds, visible
+from server.web.view import visible
 
 _SHORT: Mapping[State, str] = MappingProxyType(
     {
@@ -64,8 +64,7 @@ def sentence(page: RunPage) -> str:
     did = _DID.get(action, "Took {target} back").format(target=target)
     if page.row.state in (State.FAILED, State.UNPROVEN) and not sent(page):
         did = f"Ripcord sent nothing to {target}"
-    text = _WHOLE[page.row.state].format(target=target, Did=did, stable=_stable(page))
-    return text if page.row.state is not State.PROVEN else _with_time(text, page.report)
+    return _WHOLE[page.row.state].format(target=target, Did=did, stable=_stable(page))
 
 
 def _stable(page: RunPage) -> str:
@@ -73,12 +72,6 @@ def _stable(page: RunPage) -> str:
     plan = page.report.plan if page.report and page.report.plan else page.plan
     stable, bad = (str(plan.facts.get(name) or "") for name in ("sta", "cur")) if plan else ("", "")
     return f"stable {visible(short_hash(stable, bad))}" if stable else "stable"
-
-
-def _with_time(text: str, report: Report | None) -> str:
-    if report is None or report.seconds is None:
-        return text
-    return f"{text[:-1]}, {seconds(max(1, round(report.seconds)))} after the message came."
 
 
 def sent(page: RunPage) -> bool:
@@ -96,11 +89,20 @@ def so(page: RunPage) -> str:
     """Why it ended so, or where it stands; empty where the sentence says it all."""
     row, report = page.row, page.report
     said = visible(report.said if report and row.over else row.said, 500)
+    if row.state is State.PROVEN and report:
+        return _proof(report)
     if row.state is State.WAITING and row.waiting_for:
         return f"It goes on when {row.waiting_for} is over, and looks afresh then."
     if row.state is State.OBSERVED:
         return f"Would have: {said}"
-    return said
+    return said[:1].upper() + said[1:]
+
+
+def _proof(report: Report) -> str:
+    said = f"Proof: {visible(report.remarks.proof or report.said, 500)}"
+    if report.seconds is None:
+        return said
+    return f"{said}. Proven {max(1, round(report.seconds))}\u00a0s after the message came"
 
 
 def next_step(page: RunPage) -> str:

@@ -50,6 +50,29 @@ def look(canary: int, *, aborted: bool, phase: str = "Progressing") -> dict[str,
             {"name": f"web-frontend-{BAD}", "hash": BAD, "created": None, "available": 3},
             {"name": f"web-frontend-{GOOD}", "hash": GOOD, "created": None, "available": 10},
         ],
+        "analysis": [
+            {
+                "name": f"web-frontend-{BAD}-42-2",
+                "phase": "Failed",
+                "metrics": [
+                    {
+                        "name": "error-rate",
+                        "phase": "Failed",
+                        "count": 2,
+                        "failed": 2,
+                        "limit": "1",
+                        "value": "[0.087]",
+                        "finished": "2026-11-24T03:06:40Z",
+                        "required": "result[0] <= 0.05",
+                        "query": "sum(rate(http_requests_total[1m]))",
+                        "measured": [
+                            ["2026-11-24T03:05:40Z", "[0.059]", "Failed"],
+                            ["2026-11-24T03:06:40Z", "[0.087]", "Failed"],
+                        ],
+                    }
+                ],
+            }
+        ],
     }
 
 

@@ -7,7 +7,7 @@ from werkzeug.exceptions import NotFound
 
 from server.audit import queries as audit
 from server.store import queries
-from server.web import evidence, headline, story
+from server.web import evidence, headline, metrics, story
 from server.web.frame import Frame
 from server.web.parts import Parts
 
@@ -41,6 +41,8 @@ def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
             held=report.remarks.held if report else (),
             mind=[story.commands(text) for text in report.remarks.mind] if report else [],
             pairs=evidence.pairs(report.before, report.after) if report else (),
+            metrics=metrics.measured(report.after or report.before) if report else (),
+            facts=page.plan.facts if page.plan else {},
             timeline=story.timeline(page.spec, rows),
             wrong=[row for row in rows if not row.fits],
         )
