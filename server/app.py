@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from server.settings import Settings
-from server.web import answers, health, webhooks
+from server.web import answers, health, pages, webhooks
 from server.web.parts import Parts
 
 __all__ = ["Parts", "create_app"]
@@ -24,4 +24,5 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     answers.hang(app)
     app.register_blueprint(webhooks.blueprint(parts))
     app.register_blueprint(health.blueprint(parts))
+    pages.register(app, parts)
     return app
