@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.kubernetes import kubeconfig
 from sandbox.pagerduty.account import BOT_EMAIL
 from sandbox.start import Sandbox
 
@@ -14,7 +15,7 @@ def write_kubeconfig(sandbox: Sandbox, folder: Path = VAR) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"sandbox-{sandbox.server.server_address[1]}.kubeconfig"
     path.touch(mode=0o600)
-    path.write_text(_kubeconfig(sandbox.base_url), encoding="utf-8")
+    path.write_text(kubeconfig(sandbox.base_url), encoding="utf-8")
     return path
 
 
@@ -36,11 +37,3 @@ def settings(sandbox: Sandbox, kubeconfig: Path) -> dict[str, str]:
 
 def export_lines(values: dict[str, str]) -> str:
     return "".join(f"export RIPCORD_{name}='{value}'\n" for name, value in values.items())
-
-
-def _kubeconfig(base_url: str) -> str:
-    try:
-        from sandbox.kubernetes import kubeconfig
-    except ImportError:
-        return ""
-    return str(kubeconfig(base_url))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from importlib import import_module
 
 from sandbox.http import Server
+from sandbox.scene_kubernetes import seed_store
 from sandbox.world import DEFAULT_WEBHOOK, World
 
 
@@ -37,12 +37,8 @@ def start(
     """Its port answers when this returns. `scene`: the seed's objects stand in it. OSError where the port is taken."""
     world = World(webhook_url=webhook_url, seed=seed)
     server = Server(world, port)
-    if scene and world.kubernetes is not None:
-        # Until the scene is there an empty cluster must do.
-        try:
-            import_module("sandbox.scene_kubernetes").seed(world.kubernetes, world.rng)
-        except ImportError:
-            pass
+    if scene:
+        seed_store(world.kubernetes.store, world.kubernetes.controller, world.clock.now(), world.rng)
     threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
     if ticking:
         world.start_ticking()

@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Mapping
 from datetime import datetime
-from importlib import import_module
 from typing import Any, Protocol
 
 from sandbox.clock import Clock
@@ -14,6 +13,7 @@ from sandbox.control import Control
 from sandbox.fault_answers import fault_response
 from sandbox.faults import Fault, Faults
 from sandbox.http import Request, Response, json_response
+from sandbox.kubernetes import Kubernetes
 from sandbox.launchdarkly import LaunchDarkly
 from sandbox.log import Log
 from sandbox.pagerduty import PagerDuty
@@ -39,17 +39,16 @@ class World:
         self.lock = threading.RLock()
         self.log = Log()
         self.faults = Faults()
-        self.rng = random.Random(seed)  # noqa: S311 - ids and hashes of a play, no secrets
+        self.rng = random.Random(seed)  # ids and hashes of a play, no secrets
         self.control = Control(self)
         self.pagerduty = PagerDuty(self, webhook_url)
         self.launchdarkly = LaunchDarkly(self)
-        self.kubernetes: Any = _kubernetes(self)
+        self.kubernetes = Kubernetes(self)
         self._ended = threading.Event()
 
     @property
     def vendors(self) -> Mapping[str, Vendor]:
-        named = {"kubernetes": self.kubernetes, "pagerduty": self.pagerduty, "launchdarkly": self.launchdarkly}
-        return {name: vendor for name, vendor in named.items() if vendor is not None}
+        return {"kubernetes": self.kubernetes, "pagerduty": self.pagerduty, "launchdarkly": self.launchdarkly}
 
     def dispatch(self, request: Request) -> Response:
         vendor = self.vendors.get(request.full_path.split("/", 2)[1])
@@ -79,11 +78,3 @@ class World:
     def _tick_on(self) -> None:
         while not self._ended.wait(TICK_SECONDS):
             self.tick()
-
-
-def _kubernetes(world: World) -> Any:
-    # Until the Kubernetes room is there the rest of the world must be usable.
-    try:
-        return import_module("sandbox.kubernetes").Kubernetes(world)
-    except (ImportError, AttributeError):
-        return None
