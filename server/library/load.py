@@ -1,0 +1,144 @@
+"""A folder of runbooks and its catalog become one Library, or one error that lists everything that is wrong, with file and line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from server.core.catalog import Catalog, Target
+from server.core.library import Library
+from server.core.runbook import Known, Runbook, Step
+from server.errors import Misconfigured
+from server.library.read import Source, Where, read
+
+CATALOG = "targets.yaml"
+
+
+def load(folder: Path, known: Known) -> Library:
+    """Reads `*.yaml` of the folder. Raises Misconfigured, one line for each error."""
+    if not folder.is_dir():
+        raise Misconfigured(f"{folder}: expected a folder with runbooks and {CATALOG}")
+    problems: list[str] = []
+    catalog = _catalog(folder / CATALOG, folder, problems)
+    runbooks = []
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name != CATALOG:
+            runbook = _runbook(path, folder, known, problems)
+            if runbook is not None:
+                runbooks.append(runbook)
+    if not runbooks and not problems:
+        problems.append(f"{folder}:1: holds no runbook: expected at least one <name>.yaml")
+    if problems or catalog is None:
+        raise Misconfigured("\n".join(problems))
+    return Library(tuple(runbooks), catalog)
+
+
+def _catalog(path: Path, folder: Path, problems: list[str]) -> Catalog | None:
+    try:
+        source = read(path, folder)
+    except Misconfigured as error:
+        problems.append(error.said)
+        return None
+    value = source.value
+    targets = value.get("targets") if isinstance(value, dict) else None
+    before = len(problems)
+    for name, target in targets.items() if isinstance(targets, dict) else ():
+        for key in sorted(Catalog.RESERVED & set(target if isinstance(target, dict) else ())):
+            problems.append(f"{path}:{source.line(('targets', name, key))}: unknown key {key!r}")
+    try:
+        catalog = Catalog.model_validate(value)
+    except ValidationError as error:
+        problems.extend(_said(source, error))
+        return None
+    return catalog if len(problems) == before else None
+
+
+def _runbook(path: Path, folder: Path, known: Known, problems: list[str]) -> Runbook | None:
+    try:
+        source = read(path, folder)
+    except Misconfigured as error:
+        problems.append(error.said)
+        return None
+    before = len(problems)
+    value = source.value
+    for key in ("name", "hash", "source"):
+        if isinstance(value, dict) and key in value:
+            problems.append(f"{path}:{source.line((key,))}: unknown key {key!r}: a runbook's name is its file's stem")
+            value = {k: v for k, v in value.items() if k != key}
+    try:
+        runbook = Runbook.model_validate(value)
+    except ValidationError as error:
+        problems.extend(_said(source, error))
+        return None
+    problems.extend(_unknown_names(source, runbook, known))
+    if len(problems) > before:
+        return None
+    digest = hashlib.sha256(source.raw).hexdigest()
+    return runbook.model_copy(update={"name": path.stem, "hash": digest, "source": source.raw.decode("utf-8")})
+
+
+def _unknown_names(source: Source, runbook: Runbook, known: Known) -> Iterator[str]:
+    for part, steps in (("steps", runbook.steps), ("after_proof", runbook.after_proof)):
+        for n, step in enumerate(steps):
+            yield from _step(source, (part, n), step, known)
+    for n, verify in enumerate(runbook.verify):
+        if verify.check not in known.checks:
+            line = source.line(("verify", n, "check"))
+            yield f"{source.path}:{line}: unknown check {verify.check!r}: expected one of {', '.join(sorted(known.checks))}"
+    fixed = [step.action for step in runbook.steps if step.action in known.irreversible]
+    if runbook.on_failure == "put_back" and fixed:
+        line = source.line(("on_failure",))
+        yield f"{source.path}:{line}: on_failure: put_back cannot be: {fixed[0]} cannot be taken back, expected tell"
+
+
+def _step(source: Source, where: Where, step: Step, known: Known) -> Iterator[str]:
+    if step.action not in known.actions:
+        line = source.line((*where, "action"))
+        yield f"{source.path}:{line}: unknown action {step.action!r}: expected one of {', '.join(sorted(known.actions))}"
+        return
+    try:
+        known.actions[step.action].model_validate(step.options)
+    except ValidationError as error:
+        yield from _said(source, error, (*where, "with"))
+
+
+def _said(source: Source, error: ValidationError, base: Where = ()) -> Iterator[str]:
+    """Pydantic's findings as sentences with file and line."""
+    for found in error.errors(include_url=False, include_context=True):
+        where = base + _place(source, base, found["loc"])
+        key = ".".join(str(part) for part in where) or "file"
+        said = _sentence(found["type"], found["msg"], found.get("ctx") or {}, str(where[-1]) if where else "")
+        line = source.line(where[:-1] if found["type"] == "missing" else where)
+        yield f"{source.path}:{line}: {key}: {said}"
+
+
+def _place(source: Source, base: Where, loc: tuple[str | int, ...]) -> Where:
+    """The part of a finding's location that stands in the file: union branches of the types do not."""
+    where: Where = ()
+    for n, part in enumerate(loc):
+        if (*base, *where, part) in source.lines or n == len(loc) - 1:
+            where = (*where, part)
+    return where
+
+
+def _sentence(kind: str, message: str, context: dict[str, Any], key: str) -> str:
+    if kind == "extra_forbidden":
+        return f"unknown key {key!r}"
+    if kind == "missing":
+        return f"key {key!r} is missing"
+    if kind in ("literal_error", "union_tag_invalid"):
+        return f"expected {context.get('expected') or context.get('expected_tags')}"
+    text = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    return text if text.startswith(("expected", "target")) else f"expected {text[:1].lower()}{text[1:]}"
+
+
+def target_names(catalog: Catalog) -> list[str]:
+    """The catalog's names, sorted."""
+    return sorted(catalog.targets)
+
+
+__all__ = ["CATALOG", "Target", "load", "target_names"]
