@@ -14,10 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from server import db, migrate
+from server.actions import ACTIONS
+from server.checks import CHECKS
 from server.clients import Clients
 from server.clients.kubernetes import KubernetesApi
 from server.clients.pagerduty import PagerDutyApi
 from server.core import match, note
+from server.core.runbook import Known
 from server.deciding import DeliveryWorld
 from server.engine.durable import Engine, Story
 from server.engine.lock import OneExecutor
@@ -28,7 +31,7 @@ from server.flow.delivery import tell_delivery
 from server.flow.run import carry_out
 from server.flow.tell import keep_note
 from server.ledger import Ledger
-from server.library import Shelf, known
+from server.library import Shelf
 from server.settings import Settings
 from server.world import NoteWorld, RunWorld
 
@@ -124,6 +127,15 @@ class Executor:
             self._listener.stop()
             self.engine.stop()
         self._lock.release()
+
+
+def known() -> Known:
+    """Which actions and checks a runbook may name."""
+    return Known(
+        actions={name: action.Params for name, action in ACTIONS.items()},
+        checks=frozenset(CHECKS),
+        irreversible=frozenset(name for name, action in ACTIONS.items() if not action.REVERSIBLE),
+    )
 
 
 def shelf(settings: Settings) -> Shelf:
