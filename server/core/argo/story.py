@@ -1,0 +1,117 @@
+"""The looks and writes of one step, read as a story: what stands now compared with what was judged, and what became of the act.
+
+Shared by `proceed.py` (what now?), `prove.py` (does it hold?) and `remarks.py` (what to say); pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from server.core.argo import template
+from server.core.argo.state import RolloutState
+from server.core.outcome import Json, Outcome, Plan
+
+Row = Literal["gone", "other", "acknowledged", "unseen", "hotfix", "newer aborted", "newer unseen", "no flag"]
+
+
+def judged_template(facts: Json, state: RolloutState) -> bool:
+    """Whether spec still holds what was judged: everything of it stands there, and RS(cur) carries spec both ways.
+
+    The controller itself only adds (it writes templates back normalised).
+    """
+    if state.template == facts["template"]:
+        return True
+    return state.differs == "" and not template.missing(facts["template"], state.template)
+
+
+def row(facts: Json, state: RolloutState) -> Row:
+    """Where the live Rollout stands, by its flag, hash and template."""
+    if not state.exists or state.problem:
+        return "gone"
+    if state.uid != facts["uid"]:
+        return "other"
+    if state.abort is not True:
+        return "no flag"
+    if state.cur != facts["cur"]:
+        return "newer aborted" if state.aborted_at else "newer unseen"
+    if not judged_template(facts, state):
+        return "hotfix"
+    return "acknowledged" if state.aborted_at else "unseen"
+
+
+@dataclass(frozen=True)
+class Story:
+    """One step so far. Outcomes come oldest first; several may carry one number (sent again under it)."""
+
+    plan: Plan
+    seen: Sequence[RolloutState]
+    done: Sequence[Outcome]
+
+    @property
+    def facts(self) -> Json:
+        """What the plan judged."""
+        return self.plan.facts
+
+    @property
+    def last(self) -> RolloutState:
+        """The newest look."""
+        return self.seen[-1]
+
+    @property
+    def now(self) -> Row:
+        """Where it stands at the newest look."""
+        return row(self.facts, self.last)
+
+    def of_kind(self, kind: str) -> list[Outcome]:
+        """The outcomes of acts, wakes or clean-ups. One without evidence (we died) is what was next at that moment."""
+        return [one for index, one in enumerate(self.done) if self._kind(index) == kind]
+
+    def _kind(self, index: int) -> str:
+        """What the n-th outcome was. Flow's own outcomes (died, never taken) do not say."""
+        one = self.done[index]
+        said = [other for other in self.done if other.n == one.n and "kind" in other.evidence]
+        if said:
+            return str(said[0].evidence["kind"])
+        if not self.plan.calls:
+            return "wake"
+        acts = [other for other in self.done[:index] if other.evidence.get("kind") == "act" or other.n == 1]
+        return "act" if one.n == 1 or (acts and acts[-1].cause == "conflict") else self._after_the_act(one)
+
+    def _after_the_act(self, one: Outcome) -> str:
+        before = [state for state in self.seen if state.at <= one.at]
+        return "cleanup" if before and row(self.facts, before[-1]) == "newer unseen" else "wake"
+
+    @property
+    def act(self) -> Outcome | None:
+        """The newest outcome of the abort itself."""
+        acts = self.of_kind("act")
+        return acts[-1] if acts else None
+
+    @property
+    def after_act(self) -> Sequence[RolloutState]:
+        """The looks since the abort's (newest) answer; where somebody else aborted, since the plan."""
+        act = self.act
+        if act is None:
+            start = datetime.fromisoformat(self.facts["at"])
+            return [state for state in self.seen if state.at >= start] if not self.plan.calls else ()
+        return [state for state in self.seen if state.at >= act.at]
+
+    @property
+    def flag_seen(self) -> bool:
+        """Whether our abort (or somebody's, where we found it) was ever read on the judged version."""
+        act = self.act
+        if act is not None and act.kind in ("done", "noop"):
+            return True
+        cur, uid = self.facts["cur"], self.facts["uid"]
+        return any(state.abort is True and state.cur == cur and state.uid == uid for state in self.after_act)
+
+    @property
+    def ours(self) -> bool:
+        """Whether the flag that stands may be ours: our abort was taken, or may have been, and nobody else's name is on it."""
+        act = self.act
+        if act is None or act.kind not in ("done", "unknown"):
+            return False
+        return self.last.abort_by in ("", "ripcord")
