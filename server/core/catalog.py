@@ -1,110 +1,194 @@
-"""The catalog: everything that Ripcord may touch, declared. An alert can only choose among its targets."""
+"""The catalog's types (runbooks/targets.yaml): what Ripcord may touch, and which PagerDuty service may name it.
+
+The `…Entry` classes are the file's form, the `…Target` classes ours: there `name` is the catalog's name of the target.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from server.core.durations import Seconds
-from server.core.runbook import Mode, Strict
+from server.core.durations import Seconds, SomeSeconds
+from server.core.outcome import Model
 
+Mode = Literal["off", "observe", "approve", "auto"]
+Strategy = Literal["canary", "blue-green"]
+Kind = Literal["rollout", "flag", "service", "canary"]
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-class Cluster(Strict):
-    """A context of the kubeconfig. rollouts_namespace: where its controller and the controller's Lease live."""
-
-    rollouts_namespace: str = "argo-rollouts"
-
-
-class Budgets(Strict):
-    """Deadlines of the proof, in seconds from the act's answer."""
-
-    acknowledge: Seconds = 45.0
-    traffic: Seconds = 60.0
+CAREFUL: tuple[Mode, ...] = ("off", "observe", "approve", "auto")
+"""From the most careful on."""
 
 
-class _Declared(Strict):
-    """What every target has. label: its name in the catalog (the file's key)."""
+def _name(text: str) -> str:
+    if text != text.strip() or "/" in text or any(unicodedata.category(char) == "Cc" for char in text):
+        raise ValueError("expected a name without '/', control characters or edge spaces")
+    return text
 
-    label: str = ""
-    team: str = Field(min_length=1)
-    pagerduty_services: Annotated[tuple[str, ...], BeforeValidator(_tuple), Field(min_length=1)]
-    named_by: dict[str, str] = Field(min_length=1)
+
+def _version(value: Any) -> Any:
+    if type(value) is not int:  # True and 1.0 equal 1, and are not it
+        raise ValueError("expected 1")
+    return value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_version)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_name)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+KubernetesName = Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+Id = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9]+$")]
+
+
+class Cluster(Model):
+    """Where one cluster's Argo Rollouts controller and its Lease live."""
+
+    rollouts_namespace: KubernetesName = "argo-rollouts"
+
+
+class Budgets(Model):
+    """Seconds from the act's answer: until the controller must have said yes, and until traffic must be back."""
+
+    acknowledge: SomeSeconds = 45.0
+    traffic: SomeSeconds = 60.0
+
+
+class _Common(Model):
+    team: Text
+    pagerduty_services: tuple[Id, ...] = Field(description="ids: names change")
+    named_by: dict[Text, Text] = Field(default_factory=dict, description="alert details, compared as text")
     mode: Mode = "observe"
     cooldown: Seconds = 1800.0
 
 
-class RolloutTarget(_Declared):
-    """An Argo Rollout. YAML's `name` is the Rollout's; `name` in code is the catalog's."""
+class _Placed(_Common):
+    cluster: Text = "default"
+    namespace: KubernetesName
 
-    kind: Literal["rollout"]
-    strategy: Literal["canary", "blue-green"]
-    cluster: str = "default"
-    namespace: str = Field(min_length=1, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
-    rollout: str = Field(min_length=1, pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_length=253, alias="name")
+
+class _Rollout(_Placed):
+    kind: Literal["rollout"] = "rollout"
+    strategy: Strategy
     budgets: Budgets = Budgets()
-    rollouts_namespace: str = "argo-rollouts"
-
-    @property
-    def name(self) -> str:
-        """Its name in the catalog."""
-        return self.label
 
 
-class FlagTarget(_Declared):
+class _Flag(_Common):
+    kind: Literal["flag"] = "flag"
+    project: Text
+    environment: Text
+    flag: Text
+    safe_state: Literal["on", "off"] = "off"
+
+
+class _Service(_Placed):
+    kind: Literal["service"] = "service"
+
+
+class _Canary(_Placed):
+    kind: Literal["canary"] = "canary"
+
+
+class RolloutTarget(_Rollout):
+    """An Argo Rollout. rollout: the object's name."""
+
+    name: Name
+    rollout: KubernetesName
+
+
+class FlagTarget(_Flag):
     """A LaunchDarkly flag in one environment."""
 
+    name: Name
+
+
+class ServiceTarget(_Service):
+    """A Kubernetes Service; nothing acts on it yet."""
+
+    name: Name
+    service: KubernetesName
+
+
+class CanaryTarget(_Canary):
+    """A Flagger Canary; nothing acts on it yet."""
+
+    name: Name
+    canary: KubernetesName
+
+
+Target = Annotated[RolloutTarget | FlagTarget | ServiceTarget | CanaryTarget, Field(discriminator="kind")]
+
+
+class RolloutEntry(_Rollout):
+    """A rollout as the file declares it."""
+
+    kind: Literal["rollout"]
+    name: KubernetesName
+
+    def target(self, name: str) -> RolloutTarget:
+        """The target of that catalog name."""
+        return RolloutTarget.model_validate({**_fields(self), "name": name, "rollout": self.name})
+
+
+class FlagEntry(_Flag):
+    """A flag as the file declares it."""
+
     kind: Literal["flag"]
-    project: str = Field(min_length=1)
-    environment: str = Field(min_length=1)
-    flag: str = Field(min_length=1)
-    safe_state: Literal["on", "off"]
-    strategy: None = None
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalog."""
-        return self.label
+    def target(self, name: str) -> FlagTarget:
+        """The target of that catalog name."""
+        return FlagTarget.model_validate({**_fields(self), "name": name})
 
 
-Target = Annotated[RolloutTarget | FlagTarget, Field(discriminator="kind")]
+class ServiceEntry(_Service):
+    """A Service as the file declares it."""
+
+    kind: Literal["service"]
+    name: KubernetesName
+
+    def target(self, name: str) -> ServiceTarget:
+        """The target of that catalog name."""
+        return ServiceTarget.model_validate({**_fields(self), "name": name, "service": self.name})
 
 
-class Catalog(Strict):
-    """`targets.yaml`."""
+class CanaryEntry(_Canary):
+    """A Flagger Canary as the file declares it."""
 
-    version: Literal[1]
-    clusters: dict[str, Cluster] = Field(default_factory=dict)
-    targets: dict[str, Target]
+    kind: Literal["canary"]
+    name: KubernetesName
 
-    @field_validator("targets", mode="before")
-    @classmethod
-    def _labels(cls, value: Any) -> Any:
-        """Each target knows its own name; a name is text without '/', control characters or edge spaces, at most 100."""
-        if not isinstance(value, dict):
-            return value
-        for name, target in value.items():
-            if not isinstance(name, str) or not good_name(name):
-                raise ValueError(f"target {name!r}: a name has no '/', no control characters, no edge spaces, at most 100 characters")
-        return {n: {**t, "label": n} if isinstance(t, dict) else t for n, t in value.items()}
-
-    @model_validator(mode="after")
-    def _places(self) -> Catalog:
-        """Each Rollout knows where its cluster's controller lives."""
-        for name, target in self.targets.items():
-            if isinstance(target, RolloutTarget) and target.cluster in self.clusters:
-                namespace = self.clusters[target.cluster].rollouts_namespace
-                self.targets[name] = target.model_copy(update={"rollouts_namespace": namespace})
-        return self
-
-    RESERVED: ClassVar[frozenset[str]] = frozenset({"label", "rollouts_namespace"})
-    """Filled in from elsewhere: unknown keys in the file."""
+    def target(self, name: str) -> CanaryTarget:
+        """The target of that catalog name."""
+        return CanaryTarget.model_validate({**_fields(self), "name": name, "canary": self.name})
 
 
-def good_name(name: str) -> bool:
-    """Whether a text may be a target's name."""
-    return 0 < len(name) <= 100 and name == name.strip() and "/" not in name and name.isprintable()
+Entry = Annotated[RolloutEntry | FlagEntry | ServiceEntry | CanaryEntry, Field(discriminator="kind")]
+
+
+def _fields(entry: Model) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in type(entry).model_fields}
+
+
+class CatalogFile(Model):
+    """targets.yaml."""
+
+    version: Version
+    clusters: dict[Text, Cluster] = Field(default_factory=dict)
+    targets: dict[Name, Entry]
+
+    def catalog(self) -> Catalog:
+        """The same, in our own types."""
+        return Catalog(
+            clusters=dict(self.clusters), targets={name: entry.target(name) for name, entry in self.targets.items()}
+        )
+
+
+class Catalog(Model):
+    """Everything that Ripcord may touch, by name."""
+
+    clusters: Mapping[str, Cluster] = Field(default_factory=dict)
+    targets: Mapping[str, Target] = Field(default_factory=dict)
+
+    def cluster(self, name: str) -> Cluster:
+        """A cluster's declaration; one that is not declared has the defaults."""
+        return self.clusters.get(name, Cluster())

@@ -1,16 +1,14 @@
-"""All runbooks, in file-name order, and the catalog: what a decision is made from."""
+"""All runbooks and the catalog, as one frozen value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from server.core.catalog import Catalog
+from server.core.outcome import Model
 from server.core.runbook import Runbook
 
 
-@dataclass(frozen=True)
-class Library:
-    """One good set."""
+class Library(Model):
+    """What one decision is made from. runbooks: in the order of their file names."""
 
     runbooks: tuple[Runbook, ...]
     catalog: Catalog

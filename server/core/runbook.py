@@ -1,4 +1,4 @@
-"""A runbook: when, on which kind of target, under which guards, which steps, how to verify, whom to tell. Strict."""
+"""A runbook's types (runbooks/<name>.yaml), strict; and what a runbook may name: actions with their options, checks."""
 
 from __future__ import annotations
 
@@ -6,134 +6,182 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
-from server.core.durations import Seconds
+from server.core.catalog import Kind, Mode, Name, Strategy, Text, Version
+from server.core.durations import Seconds, SomeSeconds
+from server.core.outcome import Json, Model
 
-Mode = Literal["off", "observe", "approve", "auto"]
-MODES: tuple[Mode, ...] = ("off", "observe", "approve", "auto")
-"""From the most careful on."""
+EVENTS = frozenset(
+    {
+        "incident.acknowledged",
+        "incident.action_invocation.created",
+        "incident.action_invocation.terminated",
+        "incident.action_invocation.updated",
+        "incident.annotated",
+        "incident.conference_bridge.updated",
+        "incident.custom_field_values.updated",
+        "incident.delegated",
+        "incident.escalated",
+        "incident.incident_type.changed",
+        "incident.priority_updated",
+        "incident.reassigned",
+        "incident.reopened",
+        "incident.resolved",
+        "incident.responder.added",
+        "incident.responder.replied",
+        "incident.role.assigned",
+        "incident.service_updated",
+        "incident.status_update_published",
+        "incident.task.completed",
+        "incident.task.created",
+        "incident.task.updated",
+        "incident.triggered",
+        "incident.unacknowledged",
+        "incident.workflow.completed",
+        "incident.workflow.started",
+    }
+)
+"""The v3 webhook events that name an incident: nothing else can start a runbook."""
 
-Event = Literal[
-    "incident.triggered",
-    "incident.acknowledged",
-    "incident.unacknowledged",
-    "incident.escalated",
-    "incident.delegated",
-    "incident.reassigned",
-    "incident.priority_updated",
-    "incident.service_updated",
-    "incident.incident_type.changed",
-    "incident.reopened",
-    "incident.resolved",
-    "incident.custom_field_values.updated",
-    "incident.responder.added",
-    "incident.responder.replied",
-    "incident.workflow.started",
-    "incident.workflow.completed",
+WORKFLOW_STARTED = "incident.workflow.started"
+
+
+class Options(BaseModel):
+    """The base of an action's options (`with:`). Options only: the place comes from the catalog."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _event(text: str) -> str:
+    if text not in EVENTS:
+        raise ValueError("expected an incident event of PagerDuty's v3 webhooks, for example 'incident.triggered'")
+    return text
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _teams(value: Any) -> Any:
+    if (
+        value is None
+        or value == "all"
+        or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value))
+    ):
+        return value
+    raise ValueError("expected 'all' or a list of teams")
+
+
+Event = Annotated[str, AfterValidator(_event)]
+Wanted = Annotated[
+    tuple[Text, ...],
+    Field(min_length=1),
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+"""A text, or a list of which one must be equal."""
+Teams = Annotated[
+    Literal["all"] | tuple[Text, ...] | None,
+    BeforeValidator(_teams),
+    WithJsonSchema({"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 
 
-class Strict(BaseModel):
-    """An unknown key or a wrong type is an error."""
+class Block(Model):
+    """One block of `when.any`: holds when every line holds. With `workflow` it answers to incident.workflow.started alone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
-
-
-class Options(Strict):
-    """What `with:` may hold for one action: options, never a place."""
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _one_or_many(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else _tuple(value)
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
-"""One text, or a list = one of."""
-
-
-class Block(Strict):
-    """One way to match: every line must hold. workflow: the id of the incident workflow that a person started."""
-
-    alert: dict[str, Texts] = Field(default_factory=dict)
-    workflow: Texts | None = None
+    alert: dict[Text, Wanted] = Field(default_factory=dict, description="details of the oldest open alert")
+    workflow: Wanted | None = Field(default=None, description="the id of the incident workflow that a person started")
 
     @model_validator(mode="after")
     def _not_empty(self) -> Block:
         if not self.alert and self.workflow is None:
-            raise ValueError("expected alert: {…} or workflow: an id")
+            raise ValueError("expected at least one line: alert or workflow")
         return self
 
 
-class When(Strict):
-    """On which event types, and the blocks of which one must hold; no blocks = always."""
+class When(Model):
+    """When a runbook starts. any: the first block that holds; absent = always."""
 
-    events: Annotated[tuple[Event, ...], BeforeValidator(_tuple), Field(min_length=1)]
-    any: Annotated[tuple[Block, ...], BeforeValidator(_tuple)] = ()
-
-
-class Selector(Strict):
-    """Which targets."""
-
-    kind: Literal["rollout", "flag", "service", "canary"]
-    strategy: Literal["canary", "blue-green"] | None = None
+    events: tuple[Event, ...]
+    any: Annotated[tuple[Block, ...], Field(min_length=1)] | None = None
 
 
-class Step(Strict):
-    """One action and its options."""
+class Selector(Model):
+    """Which kind of target."""
 
-    action: str
-    options: dict[str, Any] = Field(default_factory=dict, alias="with")
+    kind: Kind
+    strategy: Strategy | None = None
 
-    @field_validator("options", mode="before")
-    @classmethod
-    def _given(cls, value: Any) -> Any:
-        return {} if value is None else value
+    @model_validator(mode="after")
+    def _only_rollouts_have_one(self) -> Selector:
+        if self.strategy is not None and self.kind != "rollout":
+            raise ValueError("expected no strategy: only a rollout has one")
+        return self
 
 
-class Verify(Strict):
-    """One check. within: seconds, None = the target's traffic budget."""
+class Step(Model):
+    """One action. Its options are checked against the action's own when the library is read."""
 
-    check: str
-    within: Seconds | None = None
+    action: Text
+    options: Json = Field(default_factory=dict, alias="with")
+
+
+class Verify(Model):
+    """One check. within: seconds from the act's answer; absent = the target's `traffic` budget."""
+
+    check: Text
+    within: SomeSeconds | None = None
     settle: Seconds = 5.0
 
 
-class Runbook(Strict):
-    """One file. name, hash and source come from the file itself, never from its text."""
+class RunbookFile(Model):
+    """runbooks/<name>.yaml."""
 
-    version: Literal[1]
-    owner: str = Field(min_length=1)
-    teams: Literal["all"] | Annotated[tuple[str, ...], BeforeValidator(_tuple)] | None = None
-    summary: str = ""
+    version: Version
+    owner: Text = Field(description="the team that answers for this file")
+    teams: Teams = Field(default=None, description="whose targets it may touch; absent = the owner's own")
+    summary: Annotated[str, StringConstraints(max_length=500)] = ""
     mode: Mode = "observe"
     when: When
     target: Selector
-    max_age: Seconds
-    steps: Annotated[tuple[Step, ...], BeforeValidator(_tuple), Field(min_length=1)]
-    verify: Annotated[tuple[Verify, ...], BeforeValidator(_tuple), Field(min_length=1)]
+    max_age: SomeSeconds = 900.0
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+    verify: Annotated[tuple[Verify, ...], Field(min_length=1)]
     on_failure: Literal["tell", "put_back"] = "tell"
-    after_proof: Annotated[tuple[Step, ...], BeforeValidator(_tuple)] = ()
-    tell: Annotated[tuple[Literal["pagerduty_note"], ...], BeforeValidator(_tuple)] = ("pagerduty_note",)
-    name: str = ""
-    hash: str = ""
-    source: str = ""
+    after_proof: tuple[Step, ...] = ()
+    tell: tuple[Literal["pagerduty_note"], ...] = ("pagerduty_note",)
 
-    def may_touch(self, team: str) -> bool:
-        """Whether a target of this team is this runbook's business."""
+
+class Runbook(RunbookFile):
+    """A runbook as the server holds it. hash: SHA-256 of the file's bytes; source: its text."""
+
+    name: Name
+    hash: str
+    source: str = Field(repr=False)
+
+    def allows(self, team: str) -> bool:
+        """Whether it may touch that team's targets."""
         if self.teams == "all":
             return True
-        return team in (self.teams if self.teams is not None else (self.owner,))
+        return team in ((self.owner,) if self.teams is None else self.teams)
 
 
 @dataclass(frozen=True)
 class Known:
-    """Which names exist: actions with their options, checks, and the actions that cannot be put back."""
+    """What a runbook may name. kinds: the kinds of target that an action works on; absent = every kind."""
 
     actions: Mapping[str, type[Options]]
     checks: frozenset[str]
     irreversible: frozenset[str]
+    kinds: Mapping[str, frozenset[str]]
