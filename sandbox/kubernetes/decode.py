@@ -24,10 +24,7 @@ class _Duplicated(dict[str, Any]):
 
 def decode(body: bytes) -> tuple[Any, list[str]]:
     """The value, and a complaint for each key that an object of it has twice."""
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Undecodable("invalid character 'ï' looking for beginning of value") from None
+    text = body.decode("utf-8", "replace")  # as Go reads it
     try:
         value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_no_constant)
     except json.JSONDecodeError as bad:

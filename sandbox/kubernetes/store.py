@@ -99,7 +99,7 @@ class Store:
         after = deepcopy(before)
         change(after)
         after = _confined(before, after, subresource, BY_PLURAL[kind].has_status)
-        if _same(before, after):
+        if _same(before, after) and (operation != "Apply" or _applied_before(before, manager, subresource)):
             return before
         if BY_PLURAL[kind].counts_generation and _moves_generation(before, after, BY_PLURAL[kind].has_status):
             after["metadata"]["generation"] = int(before["metadata"].get("generation", 0)) + 1
@@ -189,6 +189,13 @@ def _confined(before: Object, after: Object, subresource: str, has_status: bool)
 def _same(one: Any, other: Any) -> bool:
     """Python takes 1 for True; JSON does not."""
     return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _applied_before(obj: Object, manager: str, subresource: str) -> bool:
+    """The first apply of a manager is a write even where it changes nothing: it claims the fields."""
+    writer = (manager, "Apply", subresource)
+    entries = obj["metadata"]["managedFields"]
+    return any((one["manager"], one["operation"], one.get("subresource", "")) == writer for one in entries)
 
 
 def _moves_generation(before: Object, after: Object, has_status: bool) -> bool:

@@ -123,10 +123,11 @@ class Writing:
             if target.subresource == "scale":
                 set_scale(obj, new)
                 return
-            new, unknown = pruned(resource.kind, new)
+            kept, unknown = pruned(resource.kind, new)
             complaints.extend(one for one in unknown if one not in complaints)
             if wanted.strict and complaints:
                 raise errors.strict_patch(new, complaints)
+            new = kept
             self._demand_valid(resource, target, obj, new)
             obj.clear()
             obj.update(new)
