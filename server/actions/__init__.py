@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from server.actions import abort_rollout, disable_flag, resolve_incident, switch_blue_green_back
 from server.clients import Clients
 from server.core.outcome import Call, Finished, Json, LookAgain, Model, Outcome, Plan, Refusal, Remarks, Verdict, Write
-from server.core.runbook import Known, Options
+from server.core.runbook import Options
 
 
 class Action(Protocol):
@@ -72,9 +72,3 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "resolve_incident": cast("Action", resolve_incident),
     }
 )
-
-
-def known(checks: Sequence[str]) -> Known:
-    """What a runbook may name."""
-    irreversible = frozenset(name for name, action in ACTIONS.items() if not action.REVERSIBLE)
-    return Known({name: action.Params for name, action in ACTIONS.items()}, frozenset(checks), irreversible)

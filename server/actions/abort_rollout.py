@@ -40,7 +40,7 @@ def observe(target: Target, clients: Clients) -> RolloutState:
     """The Rollout, its ReplicaSets, both Services, the router, the controller's Lease, its AnalysisRuns."""
     if not isinstance(target, RolloutTarget):
         raise Bug(f"abort_rollout was given the target {target.name}, which is no rollout")
-    return looking.look(target, clients.kubernetes, clients.now, target.rollouts_namespace)
+    return looking.look(target, clients.kubernetes, clients.now)
 
 
 def state(seen: Json) -> RolloutState:

@@ -14,7 +14,7 @@ def look(plan: Plan, clients: Clients, target: Target) -> Verdict:
     """One look; where it would prove, the Rollout is read once more at its end."""
     if not isinstance(target, RolloutTarget):
         raise Bug(f"rollout_traffic_on_stable was given the target {target.name}, which is no rollout")
-    state = looking.look(target, clients.kubernetes, clients.now, target.rollouts_namespace, analysis=False)
+    state = looking.look(target, clients.kubernetes, clients.now, analysis=False)
     verdict = judge(plan, state)
     if verdict.kind != "passed":
         return verdict

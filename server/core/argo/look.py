@@ -32,9 +32,7 @@ def rollout_path(place: Place) -> str:
     return f"/apis/argoproj.io/v1alpha1/namespaces/{place.namespace}/rollouts/{place.rollout}"
 
 
-def look(
-    place: Place, door: Door, now: Callable[[], datetime], controller: str = "argo-rollouts", *, analysis: bool = True
-) -> RolloutState:
+def look(place: Place, door: Door, now: Callable[[], datetime], *, analysis: bool = True) -> RolloutState:
     """Raises Transient where it cannot be read now; what is missing or forbidden is a value in the state."""
     try:
         rollout, date = door.get(place.cluster, rollout_path(place))
@@ -53,7 +51,7 @@ def look(
     )
     _around(raw, place, door, rollout)
     _router(raw, place, door, rollout)
-    raw.lease = _lease(place, door, controller)
+    raw.lease = _lease(place, door)
     if analysis:
         raw.analysis = _analysis(place, door, rollout)
     return read(raw)
@@ -102,8 +100,9 @@ def _router(raw: Raw, place: Place, door: Door, rollout: Json) -> None:
         return
 
 
-def _lease(place: Place, door: Door, controller: str) -> Json | str:
+def _lease(place: Place, door: Door) -> Json | str:
     """Never waited for: where it cannot be read, that is all that is known."""
+    controller = getattr(place, "rollouts_namespace", "argo-rollouts")
     try:
         return door.get(place.cluster, f"/apis/coordination.k8s.io/v1/namespaces/{controller}/leases/{LEASE}")[0]
     except (Refused, Transient) as error:
