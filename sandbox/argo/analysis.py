@@ -26,10 +26,17 @@ class Analyses:
         self._lock = threading.Lock()
         self._under_way: dict[_Task, datetime] = {}
         self._results: dict[_Task, Measured] = {}
+        self._threads: list[threading.Thread] = []
         self._ended = False
 
     def end(self) -> None:
         self._ended = True
+
+    def join(self, seconds: float = 5.0) -> None:
+        """Wait for the measurements under way; for tests that move the clock by hand."""
+        for thread in self._threads:
+            thread.join(seconds)
+        self._threads.clear()
 
     def tick(self, runs: list[Object], now: datetime, version: str) -> list[Write]:
         return [write for run in runs for write in self._play(run, now, version)]
@@ -78,7 +85,9 @@ class Analyses:
                 self._under_way[task] = now
             resolved = fill_in(metric, args)
             if not self._is_silent(resolved):
-                threading.Thread(target=self._measure, args=(task, resolved, version), daemon=True).start()
+                thread = threading.Thread(target=self._measure, args=(task, resolved, version), daemon=True)
+                self._threads = [*(one for one in self._threads if one.is_alive()), thread]
+                thread.start()
 
     def _measure(self, task: _Task, metric: Object, version: str) -> None:
         measured = measure(metric, version)

@@ -32,6 +32,7 @@ SETTINGS = (
     "controller",
     "stable_missing_pod",
     "unsaturated",
+    "unready",
     "swallow_next",
     "hold_status",
     "rollouts",
@@ -66,6 +67,7 @@ class Controller:
         self._slow: timedelta | None = None
         self._missing: Key | None = None
         self._unsaturated: Key | None = None
+        self._unready: dict[Key, int] = {}
         self._hold: dict[str, Any] | None = None
         self._held: dict[Key, tuple[datetime, list[Write]]] = {}
         self._now: datetime | None = None
@@ -92,7 +94,7 @@ class Controller:
         self._now = now
         for key, value in settings.items():
             self._set(key, value, now)
-        if {"stable_missing_pod", "unsaturated"} & set(settings):
+        if {"stable_missing_pod", "unsaturated", "unready"} & set(settings):
             self._apply(self._kubelet.tick(self.store.list("replicasets"), self._pods_missing(), grow=False), "kubelet")
 
     @property
@@ -102,6 +104,7 @@ class Controller:
             "acts": self._leader.acts,
             "stable_missing_pod": _text(self._missing),
             "unsaturated": _text(self._unsaturated),
+            "unready": {"/".join(key): count for key, count in self._unready.items()},
             "swallow_next": [_text(key) for key in self._cache.waiting],
             "unseen": [_text(key) for key in self._cache.unseen],
             "hold_status": self._hold,
@@ -221,6 +224,10 @@ class Controller:
         if key == "hold_status":
             _key(value["object"])
             float(value["seconds"])
+        if key == "unready":
+            for one, count in dict(value).items():
+                _key(one)
+                int(count)
 
     def _set(self, key: str, value: Any, now: datetime) -> None:
         if key == "controller":
@@ -229,6 +236,8 @@ class Controller:
             self._missing = None if value is None else _key(value)
         elif key == "unsaturated":
             self._unsaturated = None if value is None else _key(value)
+        elif key == "unready":
+            self._unready = {_key(one): int(count) for one, count in (value or {}).items()}
         elif key == "swallow_next" and (value is None or self.version == V1_9):
             self._cache.swallow_next(None if value is None else _key(value))
         elif key == "hold_status":
@@ -251,8 +260,12 @@ class Controller:
 
     def _pods_missing(self) -> dict[str, int]:
         missing: dict[str, int] = {}
-        for key, newest in ((self._missing, False), (self._unsaturated, True)):
-            rollout = self.store.get("rollouts", *key) if key is not None else None
+        for key, count in self._unready.items():
+            replicaset = self.store.get("replicasets", *key)
+            if replicaset is not None:
+                missing[str(meta(replicaset)["uid"])] = count
+        for named, newest in ((self._missing, False), (self._unsaturated, True)):
+            rollout = self.store.get("rollouts", *named) if named is not None else None
             if rollout is None:
                 continue
             mine = [rs for rs in self.store.list("replicasets", namespace_of(rollout)) if owned_by(rs, rollout)]

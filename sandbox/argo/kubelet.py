@@ -22,7 +22,10 @@ class Kubelet:
 
     def _play(self, replicaset: Object, missing: dict[str, int], grow: bool) -> Write | None:
         uid = str(meta(replicaset)["uid"])
-        ages = self._ages.setdefault(uid, [TICKS_TO_READY] * available(replicaset))
+        if uid not in self._ages:
+            known = int((replicaset.get("status") or {}).get("replicas") or 0)
+            self._ages[uid] = [TICKS_TO_READY] * min(known, available(replicaset) + missing.get(uid, 0))
+        ages = self._ages[uid]
         if grow:
             ages[:] = [age + 1 for age in ages]
             count = wanted(replicaset)

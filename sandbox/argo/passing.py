@@ -15,6 +15,7 @@ class Pass:
     abort_because: str | None = None  # set by an analysis or a deadline: this pass aborts
     drop_abort: bool = False
     clear_pauses: bool = False
+    keep_progressing: bool = False
     pauses: list[str] = field(default_factory=list)
     weights: Object | None = None
     pointers: dict[str, Object | None] = field(default_factory=dict)

@@ -72,6 +72,8 @@ def _apply_abort(now: Pass, new: Object) -> None:
 def _reset(now: Pass, new: Object) -> None:
     """Another template or other steps: the beginning again, or the end when it is the stable template."""
     view = now.view
+    # Out of an abort Progressing was written just before, together with observedGeneration.
+    now.keep_progressing = now.aborted and conditions.reason(view.status) == "NewReplicaSetCreated"
     now.drop_abort = now.clear_pauses = True
     now.pointers.clear()
     new.pop("promoteFull", None)
@@ -136,7 +138,7 @@ def step_done(now: Pass) -> bool:
     if "analysis" in step:
         return str((now.pointers.get(runs.STEP) or {}).get("status")) == "Successful"
     if "setWeight" in step or "setCanaryScale" in step:
-        return counts.at_desired(view, now.weights) and available(view.new) > 0
+        return counts.at_desired(view, now.weights)
     return True
 
 
@@ -181,8 +183,13 @@ def _progressing(now: Pass, new: Object, whole: bool) -> None:
     if now.aborted:
         _abort_condition(now, new)
         return
+    if now.keep_progressing:
+        return
     current = conditions.get(view.status, "Progressing")
-    settled = current is not None and current["reason"] == "NewReplicaSetAvailable" and current["status"] == "True"
+    same = new["currentPodHash"] == view.status.get("currentPodHash")
+    settled = (
+        same and current is not None and current["reason"] == "NewReplicaSetAvailable" and current["status"] == "True"
+    )
     if settled and new.get("replicas") == new.get("availableReplicas"):
         return
     name = name_of(view.new) if view.new is not None else f"{view.name}-{new['currentPodHash']}"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from math import ceil
 
 from sandbox.argo import counts
-from sandbox.argo.names import DEADLINE, DESIRED, HASH, Object, available, hash_of, moment, notes, rfc3339, wanted
+from sandbox.argo.names import DEADLINE, DESIRED, Object, available, hash_of, moment, notes, rfc3339, wanted
 from sandbox.argo.passing import Pass
 from sandbox.argo.view import View
 
@@ -108,10 +108,10 @@ def _carries_all(view: View) -> bool:
 def _scale_other(view: View, replicaset: Object) -> None:
     if wanted(replicaset) == 0:
         return
-    if view.promoted or notes(replicaset).get(DEADLINE):
+    if notes(replicaset).get(DEADLINE):
         _scale_down_later(view, replicaset)
     elif not _referenced(view, replicaset):
-        scale(view, replicaset, 0)
+        _scale_down_later(view, replicaset) if view.promoted else scale(view, replicaset, 0)
 
 
 def _scale_down_later(view: View, replicaset: Object) -> None:
@@ -124,9 +124,9 @@ def _scale_down_later(view: View, replicaset: Object) -> None:
 
 
 def _referenced(view: View, replicaset: Object) -> bool:
-    """A superseded ReplicaSet that still gets traffic is left alone."""
-    selected = {view.selector_hash(view.canary.get(key)) for key in ("canaryService", "stableService")}
-    return hash_of(replicaset) in selected and HASH in (replicaset["metadata"].get("labels") or {})
+    """The status still says that traffic goes there: a superseded ReplicaSet is left alone until it does not."""
+    weights = (view.status.get("canary") or {}).get("weights") or {}
+    return any(weights.get(role, {}).get("podTemplateHash") == hash_of(replicaset) for role in ("canary", "stable"))
 
 
 def _reconcile_basic(now: Pass) -> None:

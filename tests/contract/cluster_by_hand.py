@@ -49,6 +49,7 @@ class Cluster:
 
     def tick(self, times: int = 1) -> None:
         for _ in range(times):
+            self.controller.analyses.join()
             self.now += timedelta(seconds=TICK)
             self.controller.tick(self.now)
 
@@ -131,7 +132,9 @@ def template(version: str) -> Object:
     }
 
 
-def rollout(*, replicas: int = 4, steps: Iterable[Object] | None = None, spec: Object | None = None, **canary: Any) -> Object:
+def rollout(
+    *, replicas: int = 4, steps: Iterable[Object] | None = None, spec: Object | None = None, **canary: Any
+) -> Object:
     chosen = [{"setWeight": 25}, {"pause": {}}] if steps is None else list(steps)
     strategy: Object = {
         "canaryService": "web-frontend-canary",

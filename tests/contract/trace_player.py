@@ -60,18 +60,24 @@ class Story:
     before: Callable[[Cluster], None] = lambda cluster: None
     marks: dict[str, Callable[[Cluster], None]] = field(default_factory=dict)
     coarser: tuple[Callable[[list[str]], list[str]], ...] = ()  # rewritings of both sides, each with its reason
-    until_ms: int | None = None
+    at: dict[int, Callable[[Cluster], None]] = field(default_factory=dict)  # what happened to pods, and when
+    slower: int = 1  # a pass takes 10 to 30 ms in life and a tick here; a call between two passes needs room
+    play_until_ms: int = 10**9
+    prometheus: str | None = None  # who answers the AnalysisRun's queries; nobody when absent
+    query: str = "up"
+    metric: Object = field(default_factory=dict)
+    settle: int = 2  # ticks before the story begins
     leave_out_kinds: tuple[str, ...] = ()
 
 
 def records(trace: str) -> list[Object]:
-    [path] = FOLDER.glob(f"{trace}-*.jsonl")
+    [path] = FOLDER.glob(f"{trace}*.jsonl")
     return [json.loads(line) for line in path.read_text().splitlines() if line]
 
 
 def replay(story: Story) -> tuple[list[str], list[str]]:
     """(recorded lines, played lines)."""
-    rows = [row for row in records(story.trace) if row.get("ms", 0) <= (story.until_ms or 10**9)]
+    rows = records(story.trace)
     kinds = {row[key] for row in rows for key in ("start", "modified", "added") if key in row}
     kinds -= set(story.leave_out_kinds)
     cluster = _start(story, [row for row in rows if "start" in row])
@@ -91,8 +97,11 @@ def difference_of(recorded: list[str], played: list[str]) -> str:
 
 
 def _start(story: Story, rows: list[Object]) -> Cluster:
-    latest = max(_TIME.findall(json.dumps(rows)), default="2026-11-24T23:32:28Z")
-    cluster = Cluster(now=datetime.fromisoformat(latest.replace("Z", "+00:00")).astimezone(UTC) + timedelta(seconds=1.5))
+    times = _TIME.findall(json.dumps([row for row in rows if row["start"] != "replicaset"]))
+    latest = max(times, default="2026-11-24T23:32:28Z")
+    cluster = Cluster(
+        now=datetime.fromisoformat(latest.replace("Z", "+00:00")).astimezone(UTC) + timedelta(seconds=1.5)
+    )
     states = {(row["start"], row["name"]): row["state"] for row in rows}
     [status] = [state for (kind, _name), state in states.items() if kind == "rollout"]
     made = _rollout(cluster, story, status)
@@ -100,7 +109,7 @@ def _start(story: Story, rows: list[Object]) -> Cluster:
     for pod_hash in story.versions:
         if pod_hash in known:
             _replicaset(cluster, made, story, pod_hash, states["replicaset", f"web-frontend-{pod_hash}"])
-        else:
+        elif pod_hash in (status["currentPodHash"], status["stableRS"]):
             _replicaset(cluster, made, story, pod_hash, _guessed(status, pod_hash, made))
     selected = {"canary": status["currentPodHash"], "stable": status["stableRS"]}
     for role in ("canary", "stable"):
@@ -108,9 +117,9 @@ def _start(story: Story, rows: list[Object]) -> Cluster:
     _router(cluster, states.get(("virtualservice", "web-frontend-vsvc")))
     for (kind, name), state in states.items():
         if kind == "analysisrun":
-            _run(cluster, made, name, state)
+            _run(cluster, made, story, name, state)
     story.before(cluster)
-    cluster.tick(2)
+    cluster.tick(story.settle)
     return cluster
 
 
@@ -221,15 +230,17 @@ def _router(cluster: Cluster, state: Object | None) -> None:
     cluster.store.create("virtualservices", made, manager="rollouts-controller")
 
 
-def _run(cluster: Cluster, owner: Object, name: str, state: Object) -> None:
+def _run(cluster: Cluster, owner: Object, story: Story, name: str, state: Object) -> None:
     metric = {
         "name": "error-rate",
         "interval": "1s",
         "successCondition": "result[0] < 0.05",
         "failureLimit": 2,
-        "provider": {"prometheus": {"address": "http://prometheus.recorded", "query": "up"}},
+        **story.metric,
+        "provider": {"prometheus": {"address": story.prometheus or "http://prometheus.recorded", "query": story.query}},
     }
-    cluster.controller.analyses.silent.add("http://prometheus.recorded")
+    if story.prometheus is None:
+        cluster.controller.analyses.silent.add("http://prometheus.recorded")
     cluster.store.create(
         "analysisruns",
         {
@@ -252,15 +263,25 @@ def _run(cluster: Cluster, owner: Object, name: str, state: Object) -> None:
 
 def _play(cluster: Cluster, story: Story, rows: list[Object]) -> None:
     began, passed = cluster.now, 0
-    for row in rows:
-        while passed < int(row["ms"]):
+    happenings = [(int(row["ms"]), row) for row in rows] + [(ms, {"do": do}) for ms, do in story.at.items()]
+    happenings = [(ms * story.slower, row) for ms, row in happenings]
+    for ms, row in sorted(happenings, key=lambda one: one[0]):
+        if ms > story.play_until_ms:
+            break
+        while passed < ms:
             cluster.tick()
             passed = round((cluster.now - began).total_seconds() * 1000)
         if "call" in row:
             _call(cluster, row)
+        elif "do" in row:
+            row["do"](cluster)
         elif row.get("mark") in story.marks:
             story.marks[row["mark"]](cluster)
-    cluster.tick(8)
+    if story.play_until_ms == 10**9:
+        cluster.tick(8)
+    while passed < story.play_until_ms < 10**9:
+        cluster.tick()
+        passed = round((cluster.now - began).total_seconds() * 1000)
 
 
 def _call(cluster: Cluster, row: Object) -> None:
@@ -291,7 +312,8 @@ def _recorded(rows: list[Object], kinds: Iterable[str]) -> list[str]:
 
 def _played(cluster: Cluster, first: int, kinds: Iterable[str]) -> list[str]:
     names: dict[str, str] = {}
-    lines, rows = [], []
+    lines: list[tuple[str, str, Object]] = []
+    rows: list[Object] = []
     plurals = {plural: kind for kind, plural in KINDS.items() if kind in kinds}
     for one in cluster.writes[:first]:
         if one.kind == "replicasets" and one.after is not None:
@@ -303,9 +325,8 @@ def _played(cluster: Cluster, first: int, kinds: Iterable[str]) -> list[str]:
         after = project(kind, one.after)
         before = project(kind, one.before) if one.before is not None else {}
         changed = _changed(before, after)
-        if one.before is None and kind == "replicaset":
-            rows.append({"added": kind, "set": changed})
         if changed:
+            rows.append({"added" if one.before is None else "modified": kind, "set": changed})
             lines.append((kind, one.name, changed))
     _name_hashes(names, rows)
     flips = [name for kind, name, _set in lines if kind == "service"]
@@ -319,8 +340,12 @@ def _name_hashes(names: dict[str, str], rows: list[Object]) -> None:
     for row in rows:
         if row.get("start") == "replicaset":
             names[row["state"]["hash"]] = row["state"]["hash"]
-        elif row.get("added") == "replicaset":
-            names[row["set"]["hash"]] = f"<new {sum(v.startswith('<new') for v in names.values()) + 1}>"
+            continue
+        state = row.get("state") or row.get("set") or {}
+        for pod_hash in (state.get("hash"), state.get("currentPodHash"), state.get("stableRS")):
+            if pod_hash and pod_hash not in names:
+                new = sum(name.startswith("<new") for name in names.values()) + 1
+                names[pod_hash] = f"<new {new}>" if "start" not in row else pod_hash
 
 
 def _lines(
@@ -371,12 +396,8 @@ def project(kind: str, obj: Object) -> Object:
         routes = [{"name": r["name"], "route": [_destination(d) for d in r["route"]]} for r in spec["http"]]
         seen = {"generation": meta.get("generation"), "http": routes}
     else:
-        seen = {"terminate": spec.get("terminate"), "status": _without_runs_own(status)}
+        seen = {"terminate": spec.get("terminate"), "status": status}
     return {key: value for key, value in seen.items() if value is not None}
-
-
-def _without_runs_own(status: Object) -> Object:
-    return {key: value for key, value in status.items()}
 
 
 def _destination(route: Object) -> list[Any]:
