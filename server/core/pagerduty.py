@@ -1,80 +1,87 @@
-"""PagerDuty's REST objects in our own words. Everything in them is a stranger's text."""
+"""PagerDuty's JSON in our own words: incidents and alerts as REST gives them, and its times."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from server.core.incident import Alert, Incident
-from server.core.text import clean
+from server.core.text import clean, tidy
+
+Json = dict[str, Any]
 
 
-def parse_time(text: object) -> datetime | None:
-    """An ISO 8601 time with a zone, in UTC; anything else is None."""
-    if not isinstance(text, str) or len(text) > 40:
+def parse_time(value: object) -> datetime | None:
+    """An ISO time, in UTC; None for anything else."""
+    if not isinstance(value, str) or len(value) > 40:
         return None
     try:
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return at.astimezone(UTC) if at.tzinfo is not None else None
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def parse_alert(alert: Mapping[str, Any]) -> Alert:
-    """One alert. Raises ValueError where it has no id or no time."""
-    created = parse_time(alert.get("created_at"))
-    if created is None:
+def parse_alert(body: Json) -> Alert:
+    """One alert of GET /incidents/{id}/alerts. Raises ValueError for what is not one."""
+    created_at = parse_time(body.get("created_at"))
+    if created_at is None:
         raise ValueError("an alert without created_at")
     return Alert(
-        id=clean(alert.get("id"), 64),
-        status=clean(alert.get("status"), 32),
-        created_at=created,
-        summary=clean(alert.get("summary"), 1024),
-        severity=clean(alert.get("severity"), 32),
-        alert_key=clean(alert.get("alert_key"), 255),
-        details=_details(alert.get("body")),
+        id=text(body.get("id"), 64),
+        status=text(body.get("status"), 32),
+        created_at=created_at,
+        summary=text(body.get("summary"), 1024),
+        severity=text(body.get("severity"), 32),
+        alert_key=text(body.get("alert_key"), 255),
+        details=details(body.get("body")),
     )
 
 
-def _details(body: object) -> dict[str, Any] | None:
-    """`body.details`, else `body.cef_details.details`; a string is no data."""
+def details(body: object) -> Json | None:
+    """body.details, else body.cef_details.details; a text is no data."""
     if not isinstance(body, dict):
         return None
     cef = body.get("cef_details")
-    for details in (body.get("details"), cef.get("details") if isinstance(cef, dict) else None):
-        if isinstance(details, dict) and details:
-            return {clean(key, 200): _value(value) for key, value in list(details.items())[:200]}
+    for found in (body.get("details"), cef.get("details") if isinstance(cef, dict) else None):
+        if isinstance(found, dict):
+            kept: Json = tidy(found)
+            return kept
     return None
 
 
-def _value(value: object) -> Any:
-    if isinstance(value, str):
-        return clean(value, 2000)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return clean(repr(value), 2000)
-
-
-def parse_incident(incident: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], read_at: datetime) -> Incident:
-    """An incident with its alerts, oldest first. Raises ValueError or KeyError where it is not the shape of one."""
-    created = parse_time(incident["created_at"])
-    if created is None:
-        raise ValueError("an incident without created_at")
-    service = incident["service"]
-    number = incident.get("incident_number", incident.get("number"))
-    parsed = [parse_alert(alert) for alert in alerts]
+def parse_incident(body: Json, alerts: Sequence[Json], read_at: datetime) -> Incident:
+    """GET /incidents/{id} with its alerts. Raises ValueError for what is not an incident."""
+    created_at, incident = parse_time(body.get("created_at")), text(body.get("id"), 64)
+    if created_at is None or not incident:
+        raise ValueError("an incident without id or created_at")
+    service = body.get("service") if isinstance(body.get("service"), dict) else {}
+    number = body.get("incident_number", body.get("number"))
+    parsed = [parse_alert(alert) for alert in alerts if isinstance(alert, dict)]
     return Incident(
-        id=clean(incident["id"], 64),
-        number=number if isinstance(number, int) else None,
-        title=clean(incident.get("title"), 1024),
-        status=clean(incident["status"], 32),
-        created_at=created,
-        reopened_at=parse_time(incident.get("reopened_at")),
-        html_url=clean(incident.get("html_url"), 500),
-        service=clean(service["id"], 64),
-        service_name=clean(service.get("summary"), 200),
-        resolve_reason=None if incident.get("resolve_reason") is None else clean(str(incident["resolve_reason"]), 200),
+        id=incident,
+        number=number if isinstance(number, int) and not isinstance(number, bool) else None,
+        title=text(body.get("title"), 1024),
+        status=text(body.get("status"), 32),
+        created_at=created_at,
+        reopened_at=parse_time(body.get("reopened_at")),
+        html_url=text(body.get("html_url"), 500),
+        service=text((service or {}).get("id"), 64),
+        service_name=text((service or {}).get("summary"), 255),
+        resolve_reason=_resolve_reason(body.get("resolve_reason")),
         alerts=tuple(sorted(parsed, key=lambda alert: (alert.created_at, alert.id))),
         read_at=read_at,
     )
+
+
+def text(value: object, limit: int) -> str:
+    """A text, clean; anything else is none."""
+    return clean(value, limit) if isinstance(value, str) else ""
+
+
+def _resolve_reason(value: object) -> str | None:
+    """Any value means merged: a text in V2, an object in REST."""
+    if value is None:
+        return None
+    return text(value.get("type"), 64) if isinstance(value, dict) else text(value, 64)

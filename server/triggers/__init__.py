@@ -1,4 +1,4 @@
-"""Who may wake us. A trigger is a module of two pure functions; the table is the list of them."""
+"""Who may wake us: one module for each source, pure: headers and bytes in, a Delivery out."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from server.triggers import pagerduty_v3
 
 
 class Trigger(Protocol):
-    """One source of deliveries: bytes in, Delivery out."""
+    """What a module of this folder offers."""
 
-    @staticmethod
-    def authentic(headers: Mapping[str, str], raw: bytes, secrets: Sequence[str]) -> Auth | None:
-        """How the bytes were authenticated, or None."""
+    def authentic(self, headers: Mapping[str, str], raw: bytes, secrets: Sequence[str]) -> Auth | None:
+        """How the message proved itself, or None. Constant time, over the raw bytes."""
         ...
 
-    @staticmethod
-    def parse(headers: Mapping[str, str], raw: bytes, auth: Auth) -> Delivery:
-        """What came; raises Rejected for what cannot come from this source."""
+    def parse(self, headers: Mapping[str, str], raw: bytes, auth: Auth) -> Delivery:
+        """The message in our words. Raises Rejected for what is not a JSON object, and nothing else."""
         ...
 
 

@@ -1,111 +1,73 @@
-"""PagerDuty's v3 webhook subscriptions: signed over the raw bytes, one event a request.
+"""PagerDuty's v3 webhooks: signed over the raw body, one event in each.
 
-The signature is HMAC-SHA256 over the body exactly as it came, keyed with the secret's own characters (it looks like base64 and
-is not). Several may stand in the header, one for each active secret; one that fits is enough.
+The signature has no time in it; repeats are found by the ids, age by `occurred_at`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Never
 
 from server.core.delivery import Auth, Delivery
-from server.core.pagerduty import parse_time
-from server.core.text import clean
-from server.errors import Rejected
+from server.core.pagerduty import parse_time, text
+from server.core.runbook import WORKFLOW_STARTED
+from server.triggers.wire import Json, header, read_object, sha256, whole, within
 
-MOST_SIGNATURES = 100
+SIGNATURE = "X-PagerDuty-Signature"
 
 
 def authentic(headers: Mapping[str, str], raw: bytes, secrets: Sequence[str]) -> Auth | None:
-    """How the bytes were authenticated, or None. Compared in constant time, every signature against every secret."""
-    given = _header(headers, "X-PagerDuty-Signature") or ""
-    parts = [part.strip() for part in given.split(",")[:MOST_SIGNATURES]]
-    got = [part[3:].encode("utf-8", "replace") for part in parts if part.startswith("v1=")]
-    want = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets]
+    """Any `v1=` part against any secret. The secret is plain text, not base64, and every pair is compared."""
+    listed = (part.strip() for part in (header(headers, SIGNATURE) or "").split(","))
+    given = [part[3:].encode("utf-8", "replace") for part in listed if part.startswith("v1=")]
+    wanted = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
     fits = False
-    for one in got:
-        for other in want:
+    for one in given:
+        for other in wanted:
             fits |= hmac.compare_digest(one, other)
     return "v3_hmac" if fits else None
 
 
 def parse(headers: Mapping[str, str], raw: bytes, auth: Auth) -> Delivery:
-    """What came. Only what cannot come from PagerDuty is Rejected: not JSON, not an object."""
-    body = load(raw)
-    event = body.get("event")
-    event = event if isinstance(event, dict) else {}
-    digest = hashlib.sha256(raw).hexdigest()
-    event_id = clean(event.get("id"), 200)
-    event_type = clean(event.get("event_type"), 100)
-    agent = event.get("agent")
-    agent = agent if isinstance(agent, dict) else {}
-    data = event.get("data")
-    data = data if isinstance(data, dict) else {}
+    """The event. Only what is not a JSON object is Rejected: a sender drops for good what gets a 4xx."""
+    body, digest = read_object(raw), sha256(raw)
+    event = within(body, "event")
+    event_type = whole(within(event, "event_type"), 100) or ""
+    agent = within(event, "agent")
     return Delivery(
         trigger="pagerduty_v3",
         auth=auth,
-        webhook_id=clean(_header(headers, "X-Webhook-Id"), 200) or None,
-        event_key=event_id or f"sha256:{digest}",
+        webhook_id=whole(header(headers, "X-Webhook-Id"), 200),
+        event_key=whole(within(event, "id"), 200) or f"sha256:{digest}",
         event_type=event_type,
-        occurred_at=parse_time(event.get("occurred_at")),
-        incident=_incident(data),
-        agent=clean(agent.get("id"), 64) or None,
-        agent_type=clean(agent.get("type"), 64) or None,
-        agent_name=clean(agent.get("summary"), 200) or None,
-        workflow=_workflow(event_type, data),
-        title=clean(data.get("title"), 500),
+        occurred_at=parse_time(within(event, "occurred_at")),
+        incident=_incident(within(event, "data")),
+        agent=whole(within(agent, "id"), 64),
+        agent_type=whole(within(agent, "type"), 64),
+        agent_name=text(within(agent, "summary"), 200) or None,
+        workflow=_workflow(event) if event_type == WORKFLOW_STARTED else None,
+        title=_title(within(event, "data")),
         body_sha256=digest,
     )
 
 
-def load(raw: bytes) -> dict[str, Any]:
-    """The body as one JSON object, by the one parser that everything uses."""
-    try:
-        body = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise Rejected("the body is not UTF-8", 400) from error
-    except RecursionError as error:
-        raise Rejected("the body is nested too deeply", 400) from error
-    except ValueError as error:
-        raise Rejected("the body is not JSON", 400) from error
-    if not isinstance(body, dict):
-        raise Rejected("the body is not a JSON object", 400)
-    return body
+def _incident(data: object) -> str | None:
+    """Three places, by the type of the data; service events and pings have none."""
+    kind = within(data, "type")
+    if kind == "incident":
+        return whole(within(data, "id"), 64)
+    if kind == "incident_role_assignment":
+        return whole(within(data, "incident_role_assignments", 0, "incident", "id"), 64)
+    return whole(within(data, "incident", "id"), 64)
 
 
-def _no_constant(_text: str) -> Never:
-    raise ValueError("NaN and Infinity are not JSON")
-
-
-def _incident(data: Mapping[str, Any]) -> str | None:
-    """The incident's id, wherever this kind of data keeps it."""
-    if data.get("type") == "incident":
-        return _identifier(data.get("id"))
-    holder: Any = data
-    assignments = data.get("incident_role_assignments")
-    if isinstance(assignments, list) and assignments and isinstance(assignments[0], dict):
-        holder = assignments[0]
-    incident = holder.get("incident")
-    return _identifier(incident.get("id")) if isinstance(incident, dict) else None
-
-
-def _identifier(value: object) -> str | None:
-    return clean(value, 64) or None
-
-
-def _workflow(event_type: str, data: Mapping[str, Any]) -> str | None:
-    workflow = data.get("incident_workflow")
-    if event_type != "incident.workflow.started" or not isinstance(workflow, dict):
+def _workflow(event: Json) -> str | None:
+    """The workflow that a person started; one that a condition started asks for nothing."""
+    if within(event, "agent", "type") != "user_reference":
         return None
-    return _identifier(workflow.get("id"))
+    return whole(within(event, "data", "incident_workflow", "id"), 64)
 
 
-def _header(headers: Mapping[str, str], name: str) -> str | None:
-    found = headers.get(name)
-    if found is None:
-        found = next((value for key, value in headers.items() if key.lower() == name.lower()), None)
-    return found
+def _title(data: object) -> str:
+    return text(within(data, "title"), 1024) or text(within(data, "incident", "summary"), 1024)
