@@ -135,6 +135,7 @@ def known() -> Known:
         actions={name: action.Params for name, action in ACTIONS.items()},
         checks=frozenset(CHECKS),
         irreversible=frozenset(name for name, action in ACTIONS.items() if not action.REVERSIBLE),
+        kinds={},
     )
 
 

@@ -228,7 +228,7 @@ def _spec(delivery: StoredDelivery, incident: Incident | Gone | Unread | None, o
         mode=match.effective_mode(runbook, target),
         observed=one.kind == "observed",
         target=one.target,
-        target_spec=target.model_dump(mode="json", by_alias=True),
+        target_spec=target.model_dump(mode="json"),
         steps=tuple(StepSpec(action=step.action, options=step.options) for step in runbook.steps),
         verify=tuple(
             CheckSpec(check=v.check, within=v.within if v.within is not None else match.traffic_budget(target), settle=v.settle)

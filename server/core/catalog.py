@@ -90,10 +90,11 @@ class _Canary(_Placed):
 
 
 class RolloutTarget(_Rollout):
-    """An Argo Rollout. rollout: the object's name."""
+    """An Argo Rollout. rollout: the object's name; rollouts_namespace: where its cluster's controller lives."""
 
     name: Name
     rollout: KubernetesName
+    rollouts_namespace: KubernetesName = "argo-rollouts"
 
 
 class FlagTarget(_Flag):
@@ -178,9 +179,12 @@ class CatalogFile(Model):
 
     def catalog(self) -> Catalog:
         """The same, in our own types."""
-        return Catalog(
-            clusters=dict(self.clusters), targets={name: entry.target(name) for name, entry in self.targets.items()}
-        )
+        made: dict[str, Target] = {name: entry.target(name) for name, entry in self.targets.items()}
+        for name, target in made.items():
+            if isinstance(target, RolloutTarget) and target.cluster in self.clusters:
+                where = self.clusters[target.cluster].rollouts_namespace
+                made[name] = target.model_copy(update={"rollouts_namespace": where})
+        return Catalog(clusters=dict(self.clusters), targets=made)
 
 
 class Catalog(Model):

@@ -14,12 +14,12 @@ from typing import Literal
 from pydantic import Field
 
 from server.core import guards
-from server.core.catalog import RolloutTarget, Target
+from server.core.catalog import CAREFUL, Mode, RolloutTarget, Target
 from server.core.delivery import Delivery, StoredDelivery
 from server.core.incident import Alert, Incident
 from server.core.library import Library
 from server.core.outcome import Model
-from server.core.runbook import MODES, Block, Mode, Runbook
+from server.core.runbook import Block, Runbook
 from server.core.text import clean
 
 Kind = Literal["run", "observed", "joined", "braked", "no"]
@@ -142,23 +142,29 @@ def _target(
     targets = list(library.catalog.targets.values())
     bound = [t for t in targets if incident.service in t.pagerduty_services]
     _check(checked, "service", bool(bound), f"service is {_q(incident.service)}, no target is bound to it")
-    fitting = [t for t in bound if t.kind == wanted.kind and wanted.strategy in (None, t.strategy)]
+    fitting = [t for t in bound if t.kind == wanted.kind and wanted.strategy in (None, _strategy(t))]
     kind = f"{wanted.kind}{f' {wanted.strategy}' if wanted.strategy else ''}"
-    seen = ", ".join(f"{t.name} is a {t.kind}{f' {t.strategy}' if t.strategy else ''}" for t in bound)
+    seen = ", ".join(f"{t.name} is a {t.kind}{_said_strategy(t)}" for t in bound)
     _check(checked, "kind", bool(fitting), f"{seen}, wanted {kind}")
-    mine = [t for t in fitting if runbook.may_touch(t.team)]
+    mine = [t for t in fitting if runbook.allows(t.team)]
     _check(checked, "team", bool(mine), "; ".join(f"target {t.name} belongs to team {t.team}" for t in fitting))
     awake = [t for t in mine if t.mode != "off"]
     _check(checked, "target mode", bool(awake), f"target {', '.join(t.name for t in mine)}: mode is 'off'")
     return _named(awake, alerts, checked)
 
 
+def _strategy(target: Target) -> str | None:
+    return target.strategy if isinstance(target, RolloutTarget) else None
+
+
+def _said_strategy(target: Target) -> str:
+    return f" {target.strategy}" if isinstance(target, RolloutTarget) else ""
+
+
 def _named(targets: Sequence[Target], alerts: Sequence[Alert], checked: list[Condition]) -> Target:
     """Which target the open alerts name. Every key that an alert has must be equal; several left: every key must be there."""
     told = [alert.details for alert in _open(alerts) if alert.details]
     if not told:
-        if len(targets) == 1 and not alerts:
-            raise _No("no alert data")
         raise _No("no alert data")
     chosen = {_choose(targets, details, checked).name for details in told}
     _check(checked, "target", len(chosen) == 1, f"ambiguous ({', '.join(sorted(chosen))})")
@@ -295,7 +301,7 @@ def naming(target: Target, alerts: Sequence[Alert]) -> tuple[Alert, ...]:
 
 def effective_mode(runbook: Runbook, target: Target) -> Mode:
     """The more careful of the two."""
-    return min(runbook.mode, target.mode, key=MODES.index)
+    return min(runbook.mode, target.mode, key=CAREFUL.index)
 
 
 def traffic_budget(target: Target) -> float:

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from server.core.catalog import Catalog, Target
+from server.core.catalog import Catalog, CatalogFile
+from server.core.durations import FROM_FILE
 from server.core.library import Library
-from server.core.runbook import Known, Runbook, Step
+from server.core.runbook import Known, Runbook, RunbookFile, Step
 from server.errors import Misconfigured
 from server.library.read import Source, Where, read
 
@@ -34,7 +35,7 @@ def load(folder: Path, known: Known) -> Library:
         problems.append(f"{folder}:1: holds no runbook: expected at least one <name>.yaml")
     if problems or catalog is None:
         raise Misconfigured("\n".join(problems))
-    return Library(tuple(runbooks), catalog)
+    return Library(runbooks=tuple(runbooks), catalog=catalog)
 
 
 def _catalog(path: Path, folder: Path, problems: list[str]) -> Catalog | None:
@@ -43,18 +44,11 @@ def _catalog(path: Path, folder: Path, problems: list[str]) -> Catalog | None:
     except Misconfigured as error:
         problems.append(error.said)
         return None
-    value = source.value
-    targets = value.get("targets") if isinstance(value, dict) else None
-    before = len(problems)
-    for name, target in targets.items() if isinstance(targets, dict) else ():
-        for key in sorted(Catalog.RESERVED & set(target if isinstance(target, dict) else ())):
-            problems.append(f"{path}:{source.line(('targets', name, key))}: unknown key {key!r}")
     try:
-        catalog = Catalog.model_validate(value)
+        return CatalogFile.model_validate(source.value, context=FROM_FILE).catalog()
     except ValidationError as error:
         problems.extend(_said(source, error))
         return None
-    return catalog if len(problems) == before else None
 
 
 def _runbook(path: Path, folder: Path, known: Known, problems: list[str]) -> Runbook | None:
@@ -64,21 +58,19 @@ def _runbook(path: Path, folder: Path, known: Known, problems: list[str]) -> Run
         problems.append(error.said)
         return None
     before = len(problems)
-    value = source.value
-    for key in ("name", "hash", "source"):
-        if isinstance(value, dict) and key in value:
-            problems.append(f"{path}:{source.line((key,))}: unknown key {key!r}: a runbook's name is its file's stem")
-            value = {k: v for k, v in value.items() if k != key}
     try:
-        runbook = Runbook.model_validate(value)
+        form = RunbookFile.model_validate(source.value, context=FROM_FILE)
     except ValidationError as error:
         problems.extend(_said(source, error))
         return None
-    problems.extend(_unknown_names(source, runbook, known))
-    if len(problems) > before:
-        return None
+    fields = {name: getattr(form, name) for name in RunbookFile.model_fields}
     digest = hashlib.sha256(source.raw).hexdigest()
-    return runbook.model_copy(update={"name": path.stem, "hash": digest, "source": source.raw.decode("utf-8")})
+    try:
+        runbook = Runbook.model_construct(**fields, name=path.stem, hash=digest, source=source.raw.decode("utf-8"))
+        problems.extend(_unknown_names(source, runbook, known))
+    except ValidationError as error:
+        problems.extend(_said(source, error))
+    return runbook if len(problems) == before else None
 
 
 def _unknown_names(source: Source, runbook: Runbook, known: Known) -> Iterator[str]:
@@ -101,7 +93,7 @@ def _step(source: Source, where: Where, step: Step, known: Known) -> Iterator[st
         yield f"{source.path}:{line}: unknown action {step.action!r}: expected one of {', '.join(sorted(known.actions))}"
         return
     try:
-        known.actions[step.action].model_validate(step.options)
+        known.actions[step.action].model_validate(step.options, context=FROM_FILE)
     except ValidationError as error:
         yield from _said(source, error, (*where, "with"))
 
@@ -134,11 +126,3 @@ def _sentence(kind: str, message: str, context: dict[str, Any], key: str) -> str
         return f"expected {context.get('expected') or context.get('expected_tags')}"
     text = message.removeprefix("Value error, ").removeprefix("Input should be ")
     return text if text.startswith(("expected", "target")) else f"expected {text[:1].lower()}{text[1:]}"
-
-
-def target_names(catalog: Catalog) -> list[str]:
-    """The catalog's names, sorted."""
-    return sorted(catalog.targets)
-
-
-__all__ = ["CATALOG", "Target", "load", "target_names"]
