@@ -100,6 +100,8 @@ _ROW = tuple(runs.c[name] for name in RunRow.__dataclass_fields__)
 
 def run(connection: sa.Connection, run_id: str) -> RunPage | None:
     """One run, or None."""
+    if "\x00" in run_id:  # PostgreSQL has no such text
+        return None
     found = connection.execute(
         sa.select(*_ROW, runs.c.spec, runs.c.plan, runs.c.report).where(runs.c.id == run_id)
     ).one_or_none()
@@ -142,6 +144,8 @@ def last_delivery(connection: sa.Connection) -> tuple[str, datetime] | None:
 
 def delivery(connection: sa.Connection, delivery_id: str) -> DeliveryPage | None:
     """One delivery, or None."""
+    if "\x00" in delivery_id:
+        return None
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
     if row is None:
         return None

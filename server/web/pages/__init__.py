@@ -46,7 +46,9 @@ def blueprint(parts: Parts, frame: Frame) -> Blueprint:
 def _errors(group: Blueprint, frame: Frame) -> None:
     """Errors keep the frame; a bug gets a number that stands in the log too."""
 
-    @group.errorhandler(sa.exc.DBAPIError)
+    @group.errorhandler(sa.exc.OperationalError)
+    @group.errorhandler(sa.exc.InterfaceError)
+    @group.errorhandler(sa.exc.ProgrammingError)  # no tables yet
     @group.errorhandler(sa.exc.TimeoutError)
     def _away(error: sa.exc.SQLAlchemyError) -> Response:
         log.warning("a page could not read the database: %s", type(error).__name__)
