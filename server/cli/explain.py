@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from server import bootstrap
+from server.core.delivery import StoredDelivery
 from server.core.incident import Alert, Incident
 from server.core.match import Holds, decide
 from server.core.pagerduty import parse_alert, parse_incident, parse_time
-from server.core.delivery import StoredDelivery
 from server.errors import Misconfigured, Rejected
 from server.settings import Settings
 from server.triggers import pagerduty_v3
+from server.triggers.wire import read_object
 
 
 def main(argv: list[str], settings: Settings) -> int:
@@ -26,7 +27,7 @@ def main(argv: list[str], settings: Settings) -> int:
     file: Path = parser.parse_args(argv).file
     try:
         raw = file.read_bytes()
-        body = pagerduty_v3.load(raw)
+        body = read_object(raw)
         delivery = pagerduty_v3.parse({}, raw, "internal")
     except OSError as error:
         raise Misconfigured(f"{file}: cannot be read ({error.strerror})") from error
