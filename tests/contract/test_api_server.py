@@ -195,6 +195,12 @@ def test_a_write_that_changes_nothing_moves_nothing_and_is_not_applied(cluster: 
     assert not cluster.applied()
 
 
+def test_one_and_true_are_different_values(cluster: Cluster) -> None:
+    cluster.post(ROUTES.format("v1"), {"metadata": {"name": "vs"}, "spec": {"mark": 1}})
+    answer = cluster.merge(f"{ROUTES.format('v1')}/vs", {"spec": {"mark": True}})
+    assert (answer.json["spec"], answer.generation, cluster.applied()) == ({"mark": True}, 2, True)
+
+
 def test_a_kind_without_status_endpoint_has_its_status_written_through_main(cluster: Cluster) -> None:
     cluster.post(RUNS, {"metadata": {"name": "run"}, "spec": {"metrics": []}, "status": {"phase": "Running"}})
     assert cluster.merge(f"{RUNS}/run/status", {"status": {"phase": "Failed"}}).code == 404
@@ -526,6 +532,14 @@ def test_pages_name_how_many_are_left_and_end_without_a_token(cluster: Cluster) 
         if not token:
             break
     assert (seen, left) == (names, [3, 1, None])
+
+
+def test_a_page_of_a_selection_does_not_say_how_many_are_left(cluster: Cluster) -> None:
+    for name in ("a", "b"):
+        cluster.post(ROLLOUTS, rollout(name, app="x"))
+    meta = cluster.get(ROLLOUTS, limit=1, labelSelector="app=x").json["metadata"]
+    assert meta["continue"]
+    assert "remainingItemCount" not in meta
 
 
 @pytest.mark.parametrize(
