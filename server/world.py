@@ -55,9 +55,15 @@ class BoundMoves:
         """What now."""
         return self.action.proceed(plan, self._states(seen), done, now, stopped)
 
-    def remarks(self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict | None) -> Remarks:
+    def weigh(self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict) -> Verdict:
+        """A check's verdict on one look, in the light of all looks and writes before it."""
+        return self.action.weigh(plan, self._states(seen), done, verdict)
+
+    def remarks(
+        self, plan: Plan | None, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict | None, stopped: bool
+    ) -> Remarks:
         """What the note says beside the result."""
-        return self.action.remarks(plan, self._states(seen), done, verdict)
+        return self.action.remarks(plan, self._states(seen), done, verdict, stopped)
 
 
 class RunWorld:
@@ -94,7 +100,8 @@ class RunWorld:
     def look(self, spec: RunSpec, index: int) -> Json:
         """One look of the action."""
         action = self.actions[spec.steps[index].action]
-        return self._looking(lambda: {"state": action.observe(target_of(spec), self.clients).model_dump(mode="json")})
+        target = target_of(spec)
+        return self._looking(lambda: {"state": action.observe(target, self.clients).model_dump(mode="json")})
 
     def check(self, spec: RunSpec, check: int, plan: Plan) -> Json:
         """One look of a check."""

@@ -29,8 +29,14 @@ class Moves(Protocol):
         """What now."""
         ...
 
-    def remarks(self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict | None) -> Remarks:
-        """What the note says beside the result."""
+    def weigh(self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict) -> Verdict:
+        """A check's verdict on one look, in the light of all looks and writes before it."""
+        ...
+
+    def remarks(
+        self, plan: Plan | None, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict | None, stopped: bool
+    ) -> Remarks:
+        """What the note says beside the result. plan None: refused while planning."""
         ...
 
 

@@ -70,6 +70,8 @@ async def _look(verbs: Verbs, spec: RunSpec, number: int, world: World, trail: T
         verdict = Verdict(kind="unknown", said=f"cannot be read now: {look['unread']}", at=unstamp(look["at"]))
     else:
         verdict = Verdict.model_validate(look["verdict"])
+        if look.get("state") is not None:
+            verdict = trail.moves.weigh(trail.the_plan, trail.seen, trail.done, verdict)
     _remember(trail, verdict)
     trail.verdict = verdict
     return verdict

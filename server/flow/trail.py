@@ -146,8 +146,8 @@ class Trail:
     def ended(self, state: State, said: str, *, with_remarks: bool = True) -> Report:
         """The report as of now."""
         remarks = Remarks()
-        if self.plan is not None and with_remarks:
-            remarks = self.moves.remarks(self.plan, self.seen, self.done, self.verdict)
+        if self._moves is not None and with_remarks:
+            remarks = self._moves.remarks(self.plan, self.seen, self.done, self.verdict, self.stopped is not None)
         seconds = (self.now - self.spec.received_at).total_seconds()
         return Report(
             state=state,

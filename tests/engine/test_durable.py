@@ -39,7 +39,7 @@ def effects(folder: Path) -> list[str]:
 def test_a_story_runs_through_its_verbs_once(launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     launch()
-    eventually((tmp_path / "over").exists, 30)
+    eventually((tmp_path / "over").exists, within=30)
     assert effects(tmp_path) == ["a", "b", "o", "c world broken: ValueError same process"]
 
 
@@ -47,25 +47,25 @@ def test_a_step_that_died_runs_again_and_a_finished_one_does_not(
     launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     child = launch()
-    eventually(lambda: effects(tmp_path) == ["a", "b"], 30)
+    eventually(lambda: effects(tmp_path) == ["a", "b"], within=30)
     child.send_signal(signal.SIGKILL)
     child.wait()
     (tmp_path / "go").touch()
     launch()
-    eventually(lambda: len(effects(tmp_path)) > 4, 30)
+    eventually(lambda: len(effects(tmp_path)) > 4, within=30)
     assert effects(tmp_path) == ["a", "b", "b", "o", "c world broken: ValueError another process"]
 
 
 def test_starting_an_id_that_exists_starts_nothing(launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     child = launch()
-    eventually((tmp_path / "over").exists, 30)
+    eventually((tmp_path / "over").exists, within=30)
     child.send_signal(signal.SIGKILL)
     child.wait()
     before = effects(tmp_path)
     (tmp_path / "over").unlink()
     launch()
-    eventually((tmp_path / "over").exists, 30)
+    eventually((tmp_path / "over").exists, within=30)
     assert effects(tmp_path) == before
 
 
@@ -76,7 +76,7 @@ def test_a_second_executing_process_is_refused(
     from server.errors import Misconfigured
 
     launch()
-    eventually((tmp_path / "started").exists, 30)
+    eventually((tmp_path / "started").exists, within=30)
     waits: list[float] = []
     second = OneExecutor(database_url, waits.append)
     with pytest.raises(Misconfigured, match="another process already executes runs"):
