@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +35,6 @@ class Kubernetes:
     def tick(self, now: datetime) -> None:
         self._garbage.tick()
         self.controller.tick(now)
-
-    def seed(self, rng: random.Random) -> None:
-        """The scene of the demo."""
-        from sandbox import scene_kubernetes
-
-        scene_kubernetes.seed(self, rng)
 
     def control(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Sets only the keys it names; a wrong one: ValueError, and nothing is changed."""
