@@ -45,8 +45,8 @@ def running() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     lines = [process.stdout.readline() for _ in NAMES]
     pairs = [re.fullmatch(r"export RIPCORD_(\w+)='([^']*)'\n", line) for line in lines]
     yield process, {pair[1]: pair[2] for pair in pairs if pair}
-    process.kill()
-    process.communicate()
+    process.terminate()
+    process.communicate(timeout=5)
 
 
 def test_it_prints_exactly_the_settings_once_its_port_answers(
