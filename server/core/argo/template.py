@@ -23,11 +23,9 @@ def _pull_policy(key: str) -> Default:
     """Always for the tag latest or none, IfNotPresent otherwise."""
 
     def policy(owner: Mapping[str, Any]) -> str:
-        image = str(owner.get(key) or "")
-        if "@" in image:
-            return "IfNotPresent"
+        image, _, digest = str(owner.get(key) or "").partition("@")
         tag = image.rsplit("/", 1)[-1].partition(":")[2]
-        return "Always" if tag in ("", "latest") else "IfNotPresent"
+        return "Always" if tag == "latest" or not (tag or digest) else "IfNotPresent"
 
     return policy
 
