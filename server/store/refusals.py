@@ -51,10 +51,10 @@ class Refusals:
             count, first = self._counts.get(key, (0, _clean(sample)))
             self._counts[key] = (count + 1, first)
 
-    def flush(self, engine: sa.Engine) -> None:
-        """Adds the counts to their rows, at most every two seconds; old rows go once an hour."""
+    def flush(self, engine: sa.Engine, *, at_once: bool = False) -> None:
+        """Adds the counts to their rows, at most every two seconds unless `at_once`; old rows go once an hour."""
         now = self._now()
-        if self._flushed_at is not None and timedelta(0) <= now - self._flushed_at < FLUSH:
+        if not at_once and self._flushed_at is not None and timedelta(0) <= now - self._flushed_at < FLUSH:
             return
         with self._lock:
             counts, self._counts = self._counts, {}

@@ -218,7 +218,7 @@ def test_refusals_are_counted_by_minute_and_source_with_one_sample_not_kept_one_
             URL, data=b"<script>\x00" * 100, headers={"X-PagerDuty-Signature": "v1=00"}, environ_base=source
         )
     door.parts.inbox.stop()
-    door.parts.refusals.flush(door.parts.writing)
+    door.parts.refusals.flush(door.parts.writing, at_once=True)
     with door.parts.reading.connect() as connection:
         rows = list(connection.execute(sa.select(refusals)))
     assert sum(row.count for row in rows) == 500
