@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _PYTHON = [sys.executable, "-m"]
 _BIN = Path(sys.executable).parent
 COMMANDS: dict[str, list[str]] = {
-    "ruff": [*_PYTHON, "ruff", "check", "-q", "."],
-    "format": [*_PYTHON, "ruff", "format", "-q", "--diff", "."],
+    "ruff": [*_PYTHON, "ruff", "check", "-q", "--output-format=concise", "."],
+    "format": [*_PYTHON, "ruff", "format", "--check", "-q", "--output-format=concise", "."],
     "types": [*_PYTHON, "mypy", "--no-error-summary"],
     "imports": [str(_BIN / "lint-imports"), "--no-logo"],
     "runbooks": [*_PYTHON, "server", "lint"],
