@@ -501,6 +501,26 @@ def test_hostile_text_is_shown_as_text_on_every_page(site: Site) -> None:
         assert not [one for one in page.find("a") if not one.given["href"].startswith(("/", "#"))], path
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "javascript://acme.example/%0aalert(1)",
+        "http://acme.example/",
+        "https://me@acme.example/",
+        "https:///x",
+        "https://[",
+        "/runs/x",
+        "",
+    ],
+)
+def test_an_incident_whose_address_is_no_plain_https_url_has_no_link(site: Site, url: str) -> None:
+    site.world.run(State.PROVEN, report=proven(), incident_url=url)
+    facts = site.page(RUN)
+    assert "#4182" in words(facts.find("dl", "facts")[0].text)
+    assert not [one for one in facts.find("a") if not one.given["href"].startswith(("/", "#"))]
+
+
 def test_hidden_characters_are_named_instead_of_obeyed(site: Site) -> None:
     for path in hostile_story(site):
         answer = site.get(path)
