@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.argo.controller import Controller
@@ -25,8 +25,8 @@ REVISION_NOW = 8
 
 
 def seed(kubernetes: Any, rng: random.Random) -> None:
-    """Fill the cluster. `kubernetes` offers `store`, `controller` and `now()`."""
-    seed_store(kubernetes.store, kubernetes.controller, kubernetes.now(), rng)
+    """Fill a cluster that offers `store` and `controller`, and whose clock was not moved yet."""
+    seed_store(kubernetes.store, kubernetes.controller, datetime.now(UTC), rng)
 
 
 def seed_store(store: Any, controller: Controller, now: datetime, rng: random.Random) -> None:

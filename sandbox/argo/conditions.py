@@ -9,6 +9,7 @@ from typing import Literal
 
 from sandbox.argo.names import Object, moment, rfc3339
 
+UNTIMED = ("RolloutPaused", "NewReplicaSetAvailable", "RolloutAborted")  # no progress is expected of these
 Truth = Literal["True", "False", "Unknown"]
 
 
@@ -79,7 +80,7 @@ def enough_available(truth: bool) -> Condition:
 def timed_out(status: Object, now: datetime, deadline_seconds: int) -> bool:
     """Progressing stood still longer than allowed. A pause does not count."""
     found = get(status, "Progressing")
-    if found is None or found["reason"] in ("RolloutPaused", "NewReplicaSetAvailable", "RolloutAborted"):
+    if found is None or found["reason"] in UNTIMED:
         return False
     if found["reason"] == "ProgressDeadlineExceeded":
         return True

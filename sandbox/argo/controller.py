@@ -7,7 +7,7 @@ from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sandbox.argo import bluegreen, canary, traffic, validate
+from sandbox.argo import bluegreen, canary, timers, traffic, validate
 from sandbox.argo.analysis import Analyses
 from sandbox.argo.cache import Cache, Key
 from sandbox.argo.kubelet import Kubelet
@@ -72,10 +72,12 @@ class Controller:
         self._held: dict[Key, tuple[datetime, list[Write]]] = {}
         self._now: datetime | None = None
         self._mode = "up"
+        self._changes = 0
+        self._quiet: dict[Key, tuple[int, datetime]] = {}  # nothing to do until something changes, or until then
         store.observers.append(self._observe)
 
     def tick(self, now: datetime) -> None:
-        self._now = now
+        self._now, changes = now, self._changes
         seen = {str(meta(rs)["uid"]): rs for rs in self.store.list("replicasets")}
         self._apply(self._kubelet.tick(list(seen.values()), self._pods_missing()), "kubelet")
         lease = self._leader.tick(now, self.store.get("leases", NAMESPACE, NAME))
@@ -85,13 +87,14 @@ class Controller:
             return
         self._apply(self.analyses.tick(self.store.list("analysisruns"), now, self.version), MANAGER)
         for rollout in self.store.list("rollouts"):
-            self._pass(rollout, seen, now)
+            self._pass(rollout, seen, now, changes)
 
     def set(self, settings: dict[str, Any], now: datetime) -> None:
         """Only the keys that are named; None clears. Unknown keys and nonsense: ValueError, and nothing is changed."""
         for key, value in settings.items():
             self._check(key, value)
         self._now = now
+        self._quiet.clear()
         for key, value in settings.items():
             self._set(key, value, now)
         if {"stable_missing_pod", "unsaturated", "unready"} & set(settings):
@@ -116,8 +119,11 @@ class Controller:
 
     # What one Rollout gets in one tick.
 
-    def _pass(self, stored: Object, seen: dict[str, Object], now: datetime) -> None:
+    def _pass(self, stored: Object, seen: dict[str, Object], now: datetime, changes: int) -> None:
         key = (namespace_of(stored), name_of(stored))
+        unchanged, due = self._quiet.get(key, (-1, now))
+        if unchanged == self._changes and now < due and key not in self._held:
+            return
         if self._release(key, now) or self._cache.late(key, now) or meta(stored).get("deletionTimestamp"):
             return
         view = self._view(self._cache.seen(key, stored), seen, now)
@@ -130,6 +136,9 @@ class Controller:
             canary.reconcile(view)
         traffic.release_unused(view, validate.referenced(view))
         self._apply(self._withhold(key, view.writes, now), MANAGER)
+        self._quiet.pop(key, None)
+        if not view.writes:
+            self._quiet[key] = (changes, timers.due(view))
 
     def _view(self, rollout: Object, seen: dict[str, Object], now: datetime) -> View:
         """ReplicaSets with the status of the tick before: the controller hears of pods a moment later."""
@@ -279,6 +288,7 @@ class Controller:
     def _observe(
         self, kind: str, namespace: str, name: str, before: Object | None, after: Object | None, by_client: bool
     ) -> None:
+        self._changes += kind not in ("leases", "events")
         if kind == "rollouts" and self._now is not None:
             self._cache.changed((namespace, name), before, by_client=by_client, slow=self._slow, now=self._now)
 
