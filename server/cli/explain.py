@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from server.triggers.wire import read_object
 
 
 def main(argv: list[str], settings: Settings) -> int:
-    """One line for each runbook: `abort-canary: run: …`."""
+    """One line for each runbook: `abort-canary: run: …`, as if the message had just come and nothing were under way."""
     parser = argparse.ArgumentParser(prog="ripcord explain")
     parser.add_argument("file", type=Path, metavar="FILE", help='a webhook body, or {"event": …, "alerts": […]}')
     file: Path = parser.parse_args(argv).file
@@ -32,8 +32,8 @@ def main(argv: list[str], settings: Settings) -> int:
     except OSError as error:
         raise Misconfigured(f"{file}: cannot be read ({error.strerror})") from error
     except Rejected as error:
-        raise Misconfigured(f"{file}: {error.said}: expected a webhook body or {{\"event\", \"alerts\"}}") from error
-    now = datetime.now(UTC)
+        raise Misconfigured(f'{file}: {error.said}: expected a webhook body or {{"event", "alerts"}}') from error
+    now = delivery.occurred_at or datetime.now(UTC)  # as if it had just come: a kept payload is not about its age
     alerts = tuple(_alert(n, alert, now) for n, alert in enumerate(_list(body.get("alerts"))))
     incident = _incident(body.get("event"), alerts, now)
     stored = StoredDelivery(id="explained", received_at=now, delivery=delivery)
@@ -41,7 +41,7 @@ def main(argv: list[str], settings: Settings) -> int:
     for decision in decide(stored, incident, alerts, library, Holds(), now):
         print(f"{decision.runbook}: {decision.kind}: {decision.reason}")
     if "alerts" not in body:
-        print('note: the file holds no "alerts"; the server would read them from PagerDuty')
+        print('the file holds no "alerts": the server would read them from PagerDuty', file=sys.stderr)
     return 0
 
 
@@ -56,7 +56,9 @@ def _alert(n: int, alert: object, now: datetime) -> Alert:
     if "body" in alert:
         given = {"id": f"alert-{n}", "status": "triggered", "created_at": now.isoformat(), **alert}
         return parse_alert(given)
-    return parse_alert({"id": f"alert-{n}", "status": "triggered", "created_at": now.isoformat(), "body": {"details": dict(alert)}})
+    return parse_alert(
+        {"id": f"alert-{n}", "status": "triggered", "created_at": now.isoformat(), "body": {"details": dict(alert)}}
+    )
 
 
 def _incident(event: object, alerts: tuple[Alert, ...], now: datetime) -> Incident | None:

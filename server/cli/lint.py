@@ -6,9 +6,8 @@ import argparse
 import json
 
 from server import bootstrap
-from server.core.catalog import Catalog
-from server.core.runbook import Runbook
 from server.library import load
+from server.library.schema import schemas
 from server.settings import Settings
 
 
@@ -17,9 +16,11 @@ def main(argv: list[str], settings: Settings) -> int:
     parser = argparse.ArgumentParser(prog="ripcord lint")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schemas of a runbook and of the catalog")
     if parser.parse_args(argv).schema:
-        print(json.dumps({"runbook": Runbook.model_json_schema(), "catalog": Catalog.model_json_schema()}, indent=1))
+        print(json.dumps(schemas(bootstrap.known()), indent=1))
         return 0
     library = load(settings.runbooks, bootstrap.known())
     names = ", ".join(runbook.name for runbook in library.runbooks)
-    print(f"{settings.runbooks}: {len(library.runbooks)} runbooks ({names}), {len(library.catalog.targets)} targets, all well")
+    print(
+        f"{settings.runbooks}: {len(library.runbooks)} runbooks ({names}), {len(library.catalog.targets)} targets, all well"
+    )
     return 0

@@ -56,8 +56,8 @@ class Budgets(Model):
 
 class _Common(Model):
     team: Text
-    pagerduty_services: tuple[Id, ...] = Field(description="ids: names change")
-    named_by: dict[Text, Text] = Field(default_factory=dict, description="alert details, compared as text")
+    pagerduty_services: tuple[Id, ...] = Field(min_length=1, description="ids: names change")
+    named_by: dict[Text, Text] = Field(min_length=1, description="alert details, compared as text")
     mode: Mode = "observe"
     cooldown: Seconds = 1800.0
 

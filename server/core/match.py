@@ -20,7 +20,7 @@ from server.core.incident import Alert, Incident
 from server.core.library import Library
 from server.core.outcome import Model
 from server.core.runbook import Block, Runbook
-from server.core.text import clean
+from server.core.text import clean, quoted
 
 Kind = Literal["run", "observed", "joined", "braked", "no"]
 WORKFLOW = "incident.workflow.started"
@@ -65,7 +65,9 @@ class Decision(Model):
     checked: tuple[Condition, ...] = ()
 
 
-class _No(Exception):  # noqa: N818 - not an error: the first condition that does not hold
+class _No(Exception):
+    """Not an error: the first condition that does not hold."""
+
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -85,7 +87,9 @@ def decide(
     for runbook in library.runbooks:
         one = _one(delivery, incident, alerts, runbook, library, holds, now)
         if one.target in taken and one.kind != "no":
-            one = one.model_copy(update={"kind": "no", "reason": f"{taken[one.target]} has it", "run": None, "key": None})
+            one = one.model_copy(
+                update={"kind": "no", "reason": f"{taken[one.target]} has it", "run": None, "key": None}
+            )
         elif one.target is not None and one.kind != "no":
             taken[one.target] = runbook.name
         made.append(one)
@@ -119,7 +123,12 @@ def _one(
 
 def _starts(delivery: Delivery, runbook: Runbook, checked: list[Condition]) -> None:
     if delivery.trigger == PRESS:
-        _check(checked, "button", delivery.runbook == runbook.name, f"button is {_q(delivery.runbook)}, wanted {_q(runbook.name)}")
+        _check(
+            checked,
+            "button",
+            delivery.runbook == runbook.name,
+            f"button is {_q(delivery.runbook)}, wanted {_q(runbook.name)}",
+        )
     else:
         wanted = _wanted(runbook.when.events)
         said = f"event type is {_q(delivery.event_type)}, wanted {wanted}"
@@ -148,9 +157,10 @@ def _target(
     _check(checked, "kind", bool(fitting), f"{seen}, wanted {kind}")
     mine = [t for t in fitting if runbook.allows(t.team)]
     _check(checked, "team", bool(mine), "; ".join(f"target {t.name} belongs to team {t.team}" for t in fitting))
-    awake = [t for t in mine if t.mode != "off"]
-    _check(checked, "target mode", bool(awake), f"target {', '.join(t.name for t in mine)}: mode is 'off'")
-    return _named(awake, alerts, checked)
+    target = _named(mine, alerts, checked)
+    # Asked of the named one alone: a target that is off must not make a vague alert look clear.
+    _check(checked, "target mode", target.mode != "off", f"target {target.name}: mode is 'off'")
+    return target
 
 
 def _strategy(target: Target) -> str | None:
@@ -189,7 +199,7 @@ def _contradiction(target: Target, details: Mapping[str, object]) -> str:
     """The first key that the alert has with another value; '' = none."""
     for key, wanted in target.named_by.items():
         if key in details and as_text(details[key]) != wanted:
-            return f"{key} is {_q(as_text(details[key]))}, wanted {_q(wanted)}"
+            return f"{key} is {_seen(details, key)}, wanted {_q(wanted)}"
     return ""
 
 
@@ -213,7 +223,7 @@ def _miss(block: Block, details: Mapping[str, object], workflow: str | None) -> 
     for key, wanted in block.alert.items():
         seen = as_text(details[key]) if key in details else None
         if seen is None or seen not in wanted:
-            return f"{key} is {_q(seen)}, wanted {_wanted(wanted)}"
+            return f"{key} is {_seen(details, key)}, wanted {_wanted(wanted)}"
     return ""
 
 
@@ -234,7 +244,13 @@ def _guarded(
 
     def decision(kind: Kind, reason: str, about: str | None) -> Decision:
         return Decision(
-            runbook=runbook.name, kind=kind, reason=reason, target=target.name, key=key, run=about, checked=tuple(checked)
+            runbook=runbook.name,
+            kind=kind,
+            reason=reason,
+            target=target.name,
+            key=key,
+            run=about,
+            checked=tuple(checked),
         )
 
     if run in holds.existing:
@@ -331,17 +347,19 @@ def run_id(key: str) -> str:
     return f"r-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def as_text(value: object) -> str:
-    """A detail's value as it is compared: text as it is, numbers and truth as JSON writes them, the rest never equal."""
+def as_text(value: object) -> str | None:
+    """A detail's value as it is compared: text as it is, numbers and truth as JSON writes them; the rest is no text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return value
-    return repr(value) if isinstance(value, int | float) else "\x00"
+    return repr(value) if isinstance(value, int | float) else None
 
 
 def _open(alerts: Sequence[Alert]) -> list[Alert]:
-    return sorted((alert for alert in alerts if alert.status != "resolved"), key=lambda alert: (alert.created_at, alert.id))
+    return sorted(
+        (alert for alert in alerts if alert.status != "resolved"), key=lambda alert: (alert.created_at, alert.id)
+    )
 
 
 def _check(checked: list[Condition], what: str, held: bool, said: str) -> None:
@@ -351,7 +369,13 @@ def _check(checked: list[Condition], what: str, held: bool, said: str) -> None:
 
 
 def _q(value: str | None) -> str:
-    return "absent" if value is None else f"'{clean(value, 100)}'"
+    return "absent" if value is None else quoted(value, 100)
+
+
+def _seen(details: Mapping[str, object], key: str) -> str:
+    """The value for a reason: in quotes, or why there is none."""
+    value = as_text(details[key]) if key in details else None
+    return "no text" if value is None and key in details else _q(value)
 
 
 def _wanted(values: Sequence[str]) -> str:

@@ -59,7 +59,7 @@ WORKFLOW_STARTED = "incident.workflow.started"
 class Options(BaseModel):
     """The base of an action's options (`with:`). Options only: the place comes from the catalog."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def _event(text: str) -> str:
@@ -113,7 +113,7 @@ class Block(Model):
 class When(Model):
     """When a runbook starts. any: the first block that holds; absent = always."""
 
-    events: tuple[Event, ...]
+    events: tuple[Event, ...] = Field(min_length=1)
     any: Annotated[tuple[Block, ...], Field(min_length=1)] | None = None
 
 

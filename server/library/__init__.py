@@ -47,7 +47,7 @@ class Shelf:
             self._library, self.problem = load(self.folder, self.known), None
         except Misconfigured as error:
             self.problem = error.said
-            log.error("the runbooks on disk are wrong, the last good set stays: %s", error.said)
+            log.warning("the runbooks on disk are wrong, the last good set stays: %s", error.said)
         self._print = now
 
     def _fingerprint(self) -> tuple[tuple[str, int, int], ...]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from server.core.catalog import Catalog, CatalogFile
 from server.core.durations import FROM_FILE
 from server.core.library import Library
 from server.core.runbook import Known, Runbook, RunbookFile, Step
 from server.errors import Misconfigured
+from server.library.allowed import keys_at
 from server.library.read import Source, Where, read
 
 CATALOG = "targets.yaml"
@@ -26,8 +27,10 @@ def load(folder: Path, known: Known) -> Library:
     problems: list[str] = []
     catalog = _catalog(folder / CATALOG, folder, problems)
     runbooks = []
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name != CATALOG:
+    for path in sorted(path for path in folder.glob("*.y*ml") if not path.name.startswith(".")):
+        if path.suffix == ".yml":
+            problems.append(f"{path}:1: would not be read: expected the ending .yaml")
+        elif path.suffix == ".yaml" and path.name != CATALOG:
             runbook = _runbook(path, folder, known, problems)
             if runbook is not None:
                 runbooks.append(runbook)
@@ -47,7 +50,7 @@ def _catalog(path: Path, folder: Path, problems: list[str]) -> Catalog | None:
     try:
         return CatalogFile.model_validate(source.value, context=FROM_FILE).catalog()
     except ValidationError as error:
-        problems.extend(_said(source, error))
+        problems.extend(_said(source, error, CatalogFile))
         return None
 
 
@@ -57,20 +60,22 @@ def _runbook(path: Path, folder: Path, known: Known, problems: list[str]) -> Run
     except Misconfigured as error:
         problems.append(error.said)
         return None
-    before = len(problems)
     try:
         form = RunbookFile.model_validate(source.value, context=FROM_FILE)
     except ValidationError as error:
-        problems.extend(_said(source, error))
+        problems.extend(_said(source, error, RunbookFile))
         return None
     fields = {name: getattr(form, name) for name in RunbookFile.model_fields}
     digest = hashlib.sha256(source.raw).hexdigest()
+    fields |= {"name": path.stem, "hash": digest, "source": source.raw.decode("utf-8")}
     try:
-        runbook = Runbook.model_construct(**fields, name=path.stem, hash=digest, source=source.raw.decode("utf-8"))
-        problems.extend(_unknown_names(source, runbook, known))
-    except ValidationError as error:
-        problems.extend(_said(source, error))
-    return runbook if len(problems) == before else None
+        runbook = Runbook.model_validate(fields)
+    except ValidationError:
+        problems.append(f"{path}:1: its name: expected at most 100 characters, no control characters, no edge spaces")
+        return None
+    found = list(_unknown_names(source, runbook, known))
+    problems.extend(found)
+    return None if found else runbook
 
 
 def _unknown_names(source: Source, runbook: Runbook, known: Known) -> Iterator[str]:
@@ -95,15 +100,17 @@ def _step(source: Source, where: Where, step: Step, known: Known) -> Iterator[st
     try:
         known.actions[step.action].model_validate(step.options, context=FROM_FILE)
     except ValidationError as error:
-        yield from _said(source, error, (*where, "with"))
+        yield from _said(source, error, known.actions[step.action], (*where, "with"))
 
 
-def _said(source: Source, error: ValidationError, base: Where = ()) -> Iterator[str]:
+def _said(source: Source, error: ValidationError, form: type[BaseModel], base: Where = ()) -> Iterator[str]:
     """Pydantic's findings as sentences with file and line."""
     for found in error.errors(include_url=False, include_context=True):
         where = base + _place(source, base, found["loc"])
         key = ".".join(str(part) for part in where) or "file"
         said = _sentence(found["type"], found["msg"], found.get("ctx") or {}, str(where[-1]) if where else "")
+        if found["type"] == "extra_forbidden":
+            said += f": expected one of {', '.join(keys_at(form, found['loc'][:-1])) or 'none'}"
         line = source.line(where[:-1] if found["type"] == "missing" else where)
         yield f"{source.path}:{line}: {key}: {said}"
 
