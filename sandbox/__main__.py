@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
 
 def hold(port: int, webhook: str) -> int:
     # Blocked before any thread starts, so that one sigwait below gets them whatever thread the kernel would pick.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs us in the background
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
         sandbox = start(port, webhook_url=webhook)

@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--once", action="store_true", help="end after the story; exit 0 only if it is proven")
     parser.add_argument("--fault", choices=sorted(FAULTS), help="what goes wrong before the alert")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell starts what it runs in the background with SIGINT ignored.
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, _interrupt)
     try:
         return play(given.once, given.fault)
     except CannotPlay as sentence:

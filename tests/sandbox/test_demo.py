@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+
+import pytest
 
 from tests.support.processes import ROOT, clean_environment, free_port
 
@@ -67,3 +71,26 @@ def test_an_unknown_fault_is_exit_2_and_the_known_ones_are_named() -> None:
     played = play("--fault", "earthquake", seconds=20)
     assert played.returncode == 2
     assert "controller-down" in played.stderr
+
+
+def test_a_demo_that_stays_up_ends_with_ctrl_c_and_takes_its_server_along(tmp_path: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "demo"],
+        cwd=ROOT,
+        env=clean_environment(
+            RIPCORD_LISTEN=f"127.0.0.1:{port}", RIPCORD_DATABASE_URL=f"sqlite:///{tmp_path / 'demo.db'}"
+        ),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any(line.startswith("Ripcord stays up") for line in lines)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=15)
+    assert process.returncode == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
