@@ -20,6 +20,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--webhook", default=DEFAULT_WEBHOOK, metavar="URL", help=f"default: {DEFAULT_WEBHOOK}")
     given = parser.parse_args(arguments)
+    if not given.webhook.startswith(("http://", "https://")):
+        parser.error(f"--webhook: an http or https URL is wanted, not {given.webhook!r}")
     return hold(given.port, given.webhook)
 
 

@@ -121,7 +121,7 @@ class Server:
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(10)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

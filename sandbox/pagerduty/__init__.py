@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from sandbox.clock import whole_seconds
 from sandbox.http import Request, Response, dump, json_response
@@ -131,7 +132,7 @@ class PagerDuty:
 
     def _button(self, runbook: str) -> Subscription:
         if runbook not in self._buttons:
-            url = f"{self.webhook_url}/actions/{runbook}"
+            url = f"{self.webhook_url}/actions/{quote(runbook, safe='')}"
             key, method = self.account.short_id(), self.account.short_id()
             self._buttons[runbook] = Subscription(key, url, [], {}, [], method, v2=True)
         return self._buttons[runbook]

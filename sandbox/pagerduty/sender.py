@@ -123,8 +123,12 @@ class Sender:
                         self._busy.add(lane)
                         webhooks[0].attempts += 1
                         return lane, webhooks[0]
-                self._changed.wait(LOOK_AGAIN if self._lanes else None)
+                self._changed.wait(self._pause())
             return None
+
+    def _pause(self) -> float | None:
+        """The clock may be moved at any time, so look again; more rarely where there is much to look at."""
+        return min(1.0, LOOK_AGAIN * max(1.0, len(self._lanes) / 50)) if self._lanes else None
 
     def _settle(self, lane: Lane, webhook: Webhook, status: int | None, said: str) -> None:
         with self._changed:
@@ -168,21 +172,23 @@ def signature(secrets: list[str], body: bytes) -> str:
 
 def send(webhook: Webhook, now: datetime) -> tuple[int | None, str]:
     """One attempt: the status, or None where none came in time."""
-    url = urlsplit(webhook.subscription.url)
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    connection = kind(url.hostname or "127.0.0.1", url.port, timeout=webhook.subscription.timeout)
     try:
-        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        connection.request("POST", path, webhook.body, dict(_headers(webhook)))
-        status = connection.getresponse().status
+        status = _post(webhook)
     except ssl.SSLCertVerificationError as bad:
         return 495, str(bad)
-    except (OSError, http.client.HTTPException) as bad:
+    except (OSError, http.client.HTTPException, ValueError) as bad:
         return None, f"{type(bad).__name__}: {bad}"
-    finally:
-        with contextlib.suppress(OSError):
-            connection.close()
     return status, f"{status} at {stamp(now)}"
+
+
+def _post(webhook: Webhook) -> int:
+    url = urlsplit(webhook.subscription.url)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    connection = kind(url.hostname or "127.0.0.1", url.port, timeout=webhook.subscription.timeout)
+    with contextlib.closing(connection):
+        connection.request("POST", path, webhook.body, dict(_headers(webhook)))
+        return connection.getresponse().status
 
 
 def _headers(webhook: Webhook) -> list[tuple[str, str]]:
@@ -203,4 +209,4 @@ def _headers(webhook: Webhook) -> list[tuple[str, str]]:
 
 
 def _temporary(status: int | None) -> bool:
-    return status is None or status == 429 or (status >= 500)
+    return status is None or status == 429 or status >= 500

@@ -90,7 +90,8 @@ def test_a_port_of_one_s_own_choice(tmp_path: Path) -> None:
     process.communicate(timeout=5)
 
 
-def test_an_unknown_option_is_exit_2() -> None:
-    process = begin("--bogus")
+@pytest.mark.parametrize("wrong", [["--bogus"], ["--webhook", "localhost"], ["--port", "many"]])
+def test_an_unknown_or_wrong_option_is_exit_2(wrong: list[str]) -> None:
+    process = begin(*wrong)
     process.communicate(timeout=10)
     assert process.returncode == 2

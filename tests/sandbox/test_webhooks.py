@@ -271,6 +271,15 @@ def test_a_press_without_a_named_secret_uses_the_account_s(door: Door, receiver:
     assert got.headers["X-Ripcord-Secret"] == door.sandbox.world.pagerduty.account.action_secret
 
 
+def test_a_press_with_a_name_and_a_secret_that_no_header_can_carry_stops_nobody_else(
+    door: Door, receiver: Receiver
+) -> None:
+    incident = door.incident()
+    door.control("pagerduty", {"press": {"runbook": "a b/é", "incident": incident, "secret": "€"}})
+    door.control("pagerduty", {"press": {"runbook": "a b/é", "incident": door.incident(), "secret": "x"}})
+    assert eventually(lambda: pressed(receiver)).path == "/webhooks/pagerduty/actions/a%20b%2F%C3%A9"
+
+
 def test_a_press_on_an_incident_that_is_not_there_is_refused(door: Door) -> None:
     answer = door.control("pagerduty", {"press": {"runbook": "x", "incident": "QNOBODY"}})
     assert answer.status == 400
