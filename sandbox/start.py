@@ -39,7 +39,8 @@ def start(
     server = Server(world, port)
     if scene:
         seed_store(world.kubernetes.store, world.kubernetes.controller, world.clock.now(), world.rng)
-    threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
     if ticking:
+        world.tick()  # a scene that lives has a controller that lives: its Lease stands there before anybody can stop it
         world.start_ticking()
+    threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
     return Sandbox(world, server)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -46,10 +47,11 @@ def verify(engine: sa.Engine, anchor: Anchor | None = None) -> Finding:
     level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**level) as connection:
         head = connection.execute(sa.select(chain_head.c.seq, chain_head.c.hash)).one_or_none()
-        return check(_rows(connection), (head.seq, head.hash) if head else None, anchor)
+        with contextlib.closing(_rows(connection)) as rows:
+            return check(rows, (head.seq, head.hash) if head else None, anchor)
 
 
-def _rows(connection: sa.Connection) -> Iterator[tuple[str | int | None, ...]]:
+def _rows(connection: sa.Connection) -> Generator[tuple[str | int | None, ...], None, None]:
     columns = [audit.c[name] for name in (*FIELDS, "hash")]
     result = connection.execution_options(stream_results=True, yield_per=1000).execute(
         sa.select(*columns).order_by(audit.c.seq)

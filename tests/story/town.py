@@ -126,7 +126,7 @@ class Town:
             method,
             f"{self.world}/pagerduty{path}",
             json=body,
-            headers={"Authorization": f"Token token={self.exports['RIPCORD_PAGERDUTY_API_KEY']}", "From": "person@example.com"},
+            headers={"Authorization": f"Token token={self.exports['RIPCORD_PAGERDUTY_API_KEY']}", "From": self.exports["RIPCORD_PAGERDUTY_FROM"]},
             timeout=10,
         )
         assert answer.status < 300, (answer.status, answer.data)
