@@ -55,19 +55,22 @@ def plan(params: Params, seen: Sequence[RolloutState], now: datetime) -> Plan | 
 
 def write(plan: Plan, call: Call, clients: Clients, key: str, n: int) -> Outcome:
     """Sends one bound patch, once."""
-    kind = patches.kind(call)
-    body = patches.named(call.body, key.partition("/")[0])
+    kind, run = patches.kind(call), key.partition("/")[0]
+    body = patches.named(call.body, run)
     try:
         answer, date = clients.kubernetes.patch(str(plan.facts["cluster"]), call.path, body, call.content_type)
     except Refused as error:
-        return _refused(error, kind, clients.now(), n)
+        return _refused(error, {"kind": kind, "run": run, "status": error.status}, clients.now(), n)
     except Unknown as error:
         cause: Literal["broken", "timeout"] = "broken" if error.broken else "timeout"
         said = f"{call.said}: whether it was taken is not known ({error.said})"
-        return Outcome(kind="unknown", said=said, n=n, at=clients.now(), evidence={"kind": kind}, cause=cause)
+        return Outcome(
+            kind="unknown", said=said, n=n, at=clients.now(), evidence={"kind": kind, "run": run}, cause=cause
+        )
     status, metadata = part(answer, "status"), part(answer, "metadata")
     evidence: Json = {
         "kind": kind,
+        "run": run,
         "date": date.isoformat(),
         "resourceVersion": text(metadata.get("resourceVersion")),
         "abort": status.get("abort"),
@@ -89,9 +92,8 @@ def _before_us(answer: Json) -> str:
     return f"by {owner}" if owner not in ("", "ripcord") else ""
 
 
-def _refused(error: Refused, kind: str, at: datetime, n: int) -> Outcome:
+def _refused(error: Refused, evidence: Json, at: datetime, n: int) -> Outcome:
     """409 and 422: a bound test did not hold. 400, 415: no JSON patch there, and nothing is ever sent unbound."""
-    evidence: Json = {"kind": kind, "status": error.status}
     if error.status in (409, 422):
         said = "refused by the API server: what was judged no longer stands there"
         return Outcome(kind="refused", said=said, n=n, at=at, evidence=evidence, cause="conflict")

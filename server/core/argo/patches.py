@@ -58,6 +58,11 @@ def wake_text(run: str, n: int) -> str:
     return f"{run or RUN} wake {n}"
 
 
+def is_wake(message: str, run: str, n: int) -> bool:
+    """Whether a status message is just that wake's text: then it was applied, and the controller has not looked yet."""
+    return message == wake_text(run, n) if run else message.startswith("r-") and message.endswith(f" wake {n}")
+
+
 def take_off(state: RolloutState) -> Call:
     """Takes our own unseen abort off a newer version; acknowledged meanwhile, the server refuses it."""
     body = [

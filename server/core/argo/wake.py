@@ -38,7 +38,7 @@ def due(story: Story) -> Write | None:
     if len({one.n for one in wakes}) >= MOST or not _at_a_time(story):
         return None
     n = max((one.n for one in story.done), default=0) + 1
-    if not lease.lives(story.seen) or story.last.message == patches.wake_text(run_of(story), n):
+    if not lease.lives(story.seen) or patches.is_wake(story.last.message, run_of(story), n):
         return None
     return _wake(story, n)
 
@@ -57,8 +57,9 @@ def router_moved(facts: dict[str, object], state: RolloutState) -> bool:
 
 
 def run_of(story: Story) -> str:
-    """The run's id, where the story put it into the facts."""
-    return str(story.facts.get("run") or "")
+    """The run's id, where the plan or an earlier write says it; `write` fills it in where neither does."""
+    known = [one.evidence["run"] for one in story.done if "run" in one.evidence]
+    return str(story.facts.get("run") or (known[0] if known else ""))
 
 
 def start(story: Story) -> datetime:
@@ -94,9 +95,9 @@ def _still(story: Story) -> bool:
 def _open(story: Story, last: Outcome) -> Write | Literal["looking", "settled"]:
     """Whether the last wake left is not known: 5 s of looking, then the same number once more."""
     sends = [one for one in story.of_kind("wake") if one.n == last.n]
-    applied = patches.wake_text(run_of(story), last.n)
     looks = [state for state in story.seen if state.at >= sends[-1].at]
-    if any(state.message == applied for state in looks) or len(sends) >= SENDS:
+    applied = any(patches.is_wake(state.message, run_of(story), last.n) for state in looks)
+    if applied or len(sends) >= SENDS:
         return "settled"
     if not looks or looks[-1].at - looks[0].at < LOOKS or not lease.lives(story.seen):
         return "looking"

@@ -12,6 +12,7 @@ from server.clients import Clients, PagerDuty
 from server.core.argo import patches
 from server.core.argo.look import look
 from server.core.catalog import RolloutTarget
+from server.core.outcome import Write
 from server.errors import Missing, Refused, Transient, Unknown
 from tests.unit.argo.cases import CUR, NEW, World, at, planned
 from tests.unit.argo.door import LEASE, ROLLOUT, ROUTER, Door
@@ -23,6 +24,7 @@ PLACE = RolloutTarget(
     strategy="canary",
     team="web",
     pagerduty_services=("PCANARY",),
+    named_by={"rollout": "web-frontend"},
 )
 
 
@@ -190,3 +192,14 @@ def test_putting_an_abort_back_writes_nothing_and_says_that_a_person_decides() -
         "refused",
         "an abort is not put back, because that would ship the bad version again: a person decides",
     )
+
+
+def test_a_wake_after_an_act_says_the_run_by_itself() -> None:
+    plan, first = planned()
+    door = Door(World())
+    door.answer = {"status": {"abort": True}}
+    acted = abort_rollout.write(plan, plan.calls[0], clients(door), "r-77/0/1", 1)
+    seen = [first, *[World().flag().renew(at(second)).look(second) for second in (2, 5)]]
+    move = abort_rollout.proceed(plan, seen, [acted], at(5))
+    assert isinstance(move, Write)
+    assert move.call.body[-1]["value"] == "r-77 wake 2"
