@@ -72,6 +72,7 @@ class Controller:
         self._held: dict[Key, tuple[datetime, list[Write]]] = {}
         self._now: datetime | None = None
         self._mode = "up"
+        self.troubles: dict[str, str] = {}  # Rollouts that this player cannot follow; the rest of the world goes on
         self._changes = 0
         self._quiet: dict[Key, tuple[int, datetime]] = {}  # nothing to do until something changes, or until then
         store.observers.append(self._observe)
@@ -112,6 +113,7 @@ class Controller:
             "unseen": [_text(key) for key in self._cache.unseen],
             "hold_status": self._hold,
             "rollouts": self.version,
+            "troubles": dict(self.troubles),
         }
 
     def end(self) -> None:
@@ -127,6 +129,18 @@ class Controller:
         if self._release(key, now) or self._cache.late(key, now) or meta(stored).get("deletionTimestamp"):
             return
         view = self._view(self._cache.seen(key, stored), seen, now)
+        try:
+            self._decide(view)
+        except (LookupError, TypeError, ValueError, AttributeError) as odd:
+            self.troubles[f"{key[0]}/{key[1]}"] = repr(odd)
+            return
+        self.troubles.pop(f"{key[0]}/{key[1]}", None)
+        self._apply(self._withhold(key, view.writes, now), MANAGER)
+        self._quiet.pop(key, None)
+        if not view.writes:
+            self._quiet[key] = (changes, timers.due(view))
+
+    def _decide(self, view: View) -> None:
         words = validate.problem(view)
         if words:
             validate.write(view, words)
@@ -135,10 +149,6 @@ class Controller:
         else:
             canary.reconcile(view)
         traffic.release_unused(view, validate.referenced(view))
-        self._apply(self._withhold(key, view.writes, now), MANAGER)
-        self._quiet.pop(key, None)
-        if not view.writes:
-            self._quiet[key] = (changes, timers.due(view))
 
     def _view(self, rollout: Object, seen: dict[str, Object], now: datetime) -> View:
         """ReplicaSets with the status of the tick before: the controller hears of pods a moment later."""
@@ -175,10 +185,11 @@ class Controller:
 
     def _apply(self, writes: list[Write], manager: str) -> None:
         for write in writes:
+            there = self.store.get(write.kind, write.namespace, write.name) is not None
+            if there == (write.action == "create"):
+                continue
             if write.action == "create":
                 self.store.create(write.kind, write.body, manager=manager)
-            elif self.store.get(write.kind, write.namespace, write.name) is None:
-                continue
             elif write.action == "delete":
                 self.store.delete(write.kind, write.namespace, write.name)
             else:

@@ -57,7 +57,14 @@ def desired(view: View, weights: Object | None) -> tuple[int, int]:
         canary = max(canary, pods_for(view, int(weights["canary"]["weight"])))
         if view.canary.get("dynamicStableScale"):
             stable = max(stable, pods_for(view, int(weights["stable"]["weight"])))
+    if view.canary.get("dynamicStableScale") and view.status.get("abort") and not view.promoted:
+        # Back up within the surge only: the canary must give pods back first, as far as traffic has left it.
+        stable = min(stable, max(wanted(view.stable), view.replicas + surge(view) - wanted(view.new)))
     return canary, stable
+
+
+def surge(view: View) -> int:
+    return ceil(view.replicas * 0.25)
 
 
 def desired_basic(view: View) -> tuple[int, int]:

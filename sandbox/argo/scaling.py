@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from math import ceil
 
 from sandbox.argo import counts
 from sandbox.argo.names import DEADLINE, DESIRED, Object, available, hash_of, moment, notes, rfc3339, wanted
@@ -94,15 +93,10 @@ def _scale_new(now: Pass) -> bool:
                 return False
             count = 0
         else:
-            if available(view.stable) >= view.replicas and _carries_all(view):
+            if available(view.stable) >= view.replicas:
                 delay(view, new, after)
             return False
     return scale(view, new, count)
-
-
-def _carries_all(view: View) -> bool:
-    # With dynamicStableScale and an explicit delay stable is never scaled up to all: the recorded deadlock.
-    return not view.canary.get("dynamicStableScale") or wanted(view.stable) >= view.replicas
 
 
 def _scale_other(view: View, replicaset: Object) -> None:
@@ -140,7 +134,7 @@ def _reconcile_basic(now: Pass) -> None:
     both = [(view.new, canary)] if view.stable is view.new else [(view.stable, stable), (view.new, canary)]
     goals = [(rs, goal) for rs, goal in both if rs is not None]
     pods = sum(wanted(rs) for rs in view.replicasets)
-    room = view.replicas + ceil(view.replicas * 0.25) - pods
+    room = view.replicas + counts.surge(view) - pods
     for replicaset, goal in goals:
         if wanted(replicaset) < goal and room > 0:
             scale(view, replicaset, min(goal, wanted(replicaset) + room))

@@ -12,7 +12,7 @@ from sandbox.argo.view import View
 def problem(view: View) -> str:
     """The words after `is invalid: `, or nothing."""
     strategy = view.spec.get("strategy") or {}
-    if not strategy.get("canary") and not strategy.get("blueGreen"):
+    if strategy.get("canary") is None and strategy.get("blueGreen") is None:
         return (
             'spec.strategy.strategy: Required value: Rollout has missing field "strategy.canary or strategy.blueGreen"'
         )

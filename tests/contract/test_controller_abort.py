@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -333,6 +334,50 @@ def test_an_invalid_spec_keeps_the_abort_waiting_until_it_is_repaired() -> None:
 
     assert "abortedAt" in cluster.status()
     assert cluster.weights() == (100, 0)
+
+
+# ---- dynamicStableScale ----
+
+
+def _dynamic_at_75(**canary: Any) -> Cluster:
+    steps = [{"setWeight": 25}, {"setWeight": 50}, {"setWeight": 75}, {"pause": {}}]
+    return paused_at_25(steps=steps, dynamicStableScale=True, **canary)
+
+
+def test_with_dynamic_stable_scale_the_weights_walk_down_as_stable_comes_back() -> None:
+    cluster = _dynamic_at_75()
+    assert cluster.weights() == (25, 75)
+    cluster.abort()
+
+    looks = [cluster.weights()]
+    for _ in range(40):
+        cluster.tick()
+        looks.append(cluster.weights())
+
+    assert list(dict.fromkeys(looks)) == [(25, 75), (50, 50), (75, 25), (100, 0)]
+    assert cluster.replicaset(cluster.status()["currentPodHash"])["spec"]["replicas"] == 0
+
+
+def test_with_an_explicit_delay_besides_the_walk_stops_after_its_first_step_for_good() -> None:
+    cluster = _dynamic_at_75(abortScaleDownDelaySeconds=5)
+    cluster.abort()
+
+    cluster.pass_seconds(60)
+
+    assert cluster.weights() == (50, 50)
+    assert "abortedAt" in cluster.status()
+
+
+def test_without_the_delay_the_walk_goes_on_and_the_stable_template_frees_it_too() -> None:
+    unset = {"spec": {"strategy": {"canary": {"abortScaleDownDelaySeconds": None}}}}
+    back = {"spec": {"template": template("v1")}}
+    for way_out in (unset, back):
+        cluster = _dynamic_at_75(abortScaleDownDelaySeconds=5)
+        cluster.abort()
+        cluster.pass_seconds(10)
+
+        cluster.merge("rollouts", "web-frontend", way_out)
+        cluster.tick_until(lambda: cluster.weights() == (100, 0))  # noqa: B023 - called before the next round
 
 
 # ---- leaving ----

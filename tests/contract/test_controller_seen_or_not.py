@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_the_lease_is_renewed_each_two_seconds_with_six_decimals() -> None:
         times.append(_lease(cluster)["renewTime"])
 
     moments = [datetime.fromisoformat(one) for one in dict.fromkeys(times)]
-    assert {(b - a).total_seconds() for a, b in zip(moments, moments[1:], strict=False)} == {2.0}
+    assert {(b - a).total_seconds() for a, b in pairwise(moments)} == {2.0}
     assert all(len(one.split(".")[1]) == len("123456Z") for one in times)
 
 

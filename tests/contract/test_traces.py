@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,17 @@ from tests.contract.trace_player import COUNTS, Story, difference_of, records, r
 
 ROLLOUT = "production/web-frontend"
 ONLY_V1 = {"8f868cc74": "v1"}
+BASIC: dict[str, Any] = {
+    "replicas": 2,
+    "steps": [{"setWeight": 0}, {"pause": {}}],
+    "trafficRouting": None,
+    "canaryService": None,
+    "stableService": None,
+}
+DYNAMIC: dict[str, Any] = {
+    "dynamicStableScale": True,
+    "steps": [{"setWeight": 25}, {"setWeight": 50}, {"setWeight": 75}, {"pause": {}}],
+}
 QUERY = (
     'sum(rate(http_requests_total{service="web-frontend-canary",code=~"5.."}[1m]))'
     ' / sum(rate(http_requests_total{service="web-frontend-canary"}[1m]))'
@@ -89,13 +101,7 @@ STORIES = [
     ),
     Story(
         "05",
-        rollout(
-            replicas=2,
-            steps=[{"setWeight": 0}, {"pause": {}}],
-            trafficRouting=None,
-            canaryService=None,
-            stableService=None,
-        ),
+        rollout(**BASIC),
         {"8f868cc74": "v1", "56965645bc": "v11"},
         at={107: _set(swallow_next=ROLLOUT)},
         slower=20,
@@ -143,7 +149,17 @@ STORIES = [
         play_until_ms=6500,  # the recording leaves the scale-down out
     ),
     Story("21", rollout(replicas=2, abortScaleDownDelaySeconds=2, analysis={"templates": []})),
+    Story("26", rollout(**DYNAMIC), coarser=(pods_left_out,)),
+    Story("27", rollout(**DYNAMIC, abortScaleDownDelaySeconds=5), coarser=(pods_left_out,)),
     Story("30", rollout(abortScaleDownDelaySeconds=0), coarser=(pods_left_out, counts_alone_left_out)),
+    Story(
+        "v110-canary-abort-in-the-pause-window",
+        rollout(**BASIC),
+        {"8f868cc74": "v1", "b47c7f5bf": "v4"},
+        before=_set(rollouts="v1.10.1", swallow_next=ROLLOUT),
+        slower=13,
+        leave_out_kinds=("service",),
+    ),
     Story(
         "v110-canary-progress-deadline-abort",
         rollout(spec={"progressDeadlineSeconds": 4, "progressDeadlineAbort": True}, abortScaleDownDelaySeconds=3),
