@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -12,6 +11,9 @@ import sqlalchemy as sa
 from server.audit.chain import START, row_hash
 from server.audit.tables import FIELDS, audit, chain_head
 from server.errors import Misconfigured
+
+
+_PAGE = 2000
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,18 @@ def verify(engine: sa.Engine, anchor: Anchor | None = None) -> Finding:
     level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**level) as connection:
         head = connection.execute(sa.select(chain_head.c.seq, chain_head.c.hash)).one_or_none()
-        with contextlib.closing(_rows(connection)) as rows:
-            return check(rows, (head.seq, head.hash) if head else None, anchor)
+        return check(_rows(connection), (head.seq, head.hash) if head else None, anchor)
 
 
-def _rows(connection: sa.Connection) -> Generator[tuple[str | int | None, ...], None, None]:
+def _rows(connection: sa.Connection) -> Iterator[tuple[str | int | None, ...]]:
     columns = [audit.c[name] for name in (*FIELDS, "hash")]
-    result = connection.execution_options(stream_results=True, yield_per=1000).execute(
-        sa.select(*columns).order_by(audit.c.seq)
-    )
-    for row in result:
-        yield tuple(row)
+    last = -(2**31)  # a row with a number that no row of ours has must be seen too
+    while page := connection.execute(
+        sa.select(*columns).where(audit.c.seq > last).order_by(audit.c.seq).limit(_PAGE)
+    ).all():
+        for row in page:
+            yield tuple(row)
+        last = int(page[-1][0])
 
 
 def check(
