@@ -36,13 +36,15 @@ def proceed(
         if stopped:
             return Finished(outcome=Outcome(kind="refused", said="the stop switch is on", n=1, at=now, cause="stopped"))
         return Write(n=1, call=plan.calls[0])
+    if act.kind == "unknown":
+        return _unclear(story, act, now, stopped)
+    if act.kind in ("refused", "noop") and story.open is not None:
+        return _after_open(story, act, story.open, now, stopped)
     if act.kind == "refused":
         return _conflict(story, act, now) if act.cause == "conflict" else Finished(outcome=act)
     if act.kind == "noop":
         # Somebody's abort stood there before ours: nothing was changed, so the plan is made afresh on that.
         return Finished(outcome=act.model_copy(update={"kind": "refused", "cause": "conflict"}))
-    if act.kind == "unknown":
-        return _unclear(story, act, now, stopped)
     return _watch(story, now, stopped, act)
 
 
@@ -50,10 +52,10 @@ def _unclear(story: Story, act: Outcome, now: datetime, stopped: bool) -> Write 
     """It may have happened: read before anything else."""
     looks = [state for state in story.seen if state.at >= act.at]
     if story.flag_seen:
-        return _watch(story, now, stopped, _found(story, act, looks))
+        return _watch(story, now, stopped, _found(story, act))
     if not looks:
         return LookAgain(after=0.0)
-    if story.now in ("gone", "other", "newer aborted", "newer unseen") or looks[-1].cur != story.facts["cur"]:
+    if stand_down(story.facts, story.last):
         return _watch(story, now, stopped, act)
     if looks[-1].at - looks[0].at < LOOKS:
         return LookAgain(after=PAUSE, why="whether the abort was taken is not known yet")
@@ -64,10 +66,23 @@ def _unclear(story: Story, act: Outcome, now: datetime, stopped: bool) -> Write 
     return Finished(outcome=act)
 
 
-def _found(story: Story, act: Outcome, looks: Sequence[RolloutState]) -> Outcome:
+def _after_open(
+    story: Story, act: Outcome, before: Outcome, now: datetime, stopped: bool
+) -> Write | LookAgain | Finished:
+    """The second sending was refused, or changed nothing: then the first one may have arrived after all."""
+    if story.flag_seen:
+        return _watch(story, now, stopped, _found(story, before))
+    if story.last.at < act.at:
+        return LookAgain(after=0.0)
+    if act.cause != "conflict" or stand_down(story.facts, story.last):
+        return _watch(story, now, stopped, before)
+    return _conflict(story, act, now)
+
+
+def _found(story: Story, act: Outcome) -> Outcome:
     """The effect is there: it is ours, because its intent is in the chain and the live state is what was predicted."""
     said = f"found by reading: {story.plan.calls[0].said}"
-    at = looks[-1].at if looks else act.at
+    at = max(story.last.at, act.at)
     return act.model_copy(update={"kind": "done", "cause": "", "at": at, "said": said})
 
 

@@ -206,6 +206,8 @@ def _strategy(spec: Json) -> Literal["canary", "blue-green", ""]:
 
 def _observed(status: Json) -> int | None:
     observed = status.get("observedGeneration")
+    if isinstance(observed, int) and not isinstance(observed, bool):
+        return observed
     return int(observed) if isinstance(observed, str) and observed.isdigit() else None
 
 

@@ -91,19 +91,28 @@ class Story:
         return acts[-1] if acts else None
 
     @property
+    def open(self) -> Outcome | None:
+        """The newest abort whose fate was not known when its answer failed to come."""
+        unknown = [one for one in self.of_kind("act") if one.kind == "unknown"]
+        return unknown[-1] if unknown else None
+
+    @property
+    def began(self) -> datetime | None:
+        """When our abort may first have stood there; where somebody else aborted, when that was planned upon."""
+        if not self.plan.calls:
+            return datetime.fromisoformat(self.facts["at"])
+        return next((one.at for one in self.of_kind("act") if one.kind != "refused"), None)
+
+    @property
     def after_act(self) -> Sequence[RolloutState]:
-        """The looks since the abort's (newest) answer; where somebody else aborted, since the plan."""
-        act = self.act
-        if act is None:
-            start = datetime.fromisoformat(self.facts["at"])
-            return [state for state in self.seen if state.at >= start] if not self.plan.calls else ()
-        return [state for state in self.seen if state.at >= act.at]
+        """The looks since then."""
+        began = self.began
+        return () if began is None else [state for state in self.seen if state.at >= began]
 
     @property
     def flag_seen(self) -> bool:
-        """Whether our abort (or somebody's, where we found it) was ever read on the judged version."""
-        act = self.act
-        if act is not None and act.kind in ("done", "noop"):
+        """Whether our abort (or somebody's, where we found it) ever stood on the judged version, by an answer or a look."""
+        if any(one.kind in ("done", "noop") for one in self.of_kind("act")):
             return True
         cur, uid = self.facts["cur"], self.facts["uid"]
         return any(state.abort is True and state.cur == cur and state.uid == uid for state in self.after_act)
@@ -111,7 +120,5 @@ class Story:
     @property
     def ours(self) -> bool:
         """Whether the flag that stands may be ours: our abort was taken, or may have been, and nobody else's name is on it."""
-        act = self.act
-        if act is None or act.kind not in ("done", "unknown"):
-            return False
-        return self.last.abort_by in ("", "ripcord")
+        taken = any(one.kind in ("done", "unknown") for one in self.of_kind("act"))
+        return taken and self.last.abort_by in ("", "ripcord")

@@ -65,13 +65,13 @@ def run_of(story: Story) -> str:
 def start(story: Story) -> datetime:
     """What the times are counted from: the act's answer, or the first look after nobody looked for a while."""
     act = story.act
-    began = act.at if act is not None else datetime.fromisoformat(story.facts["at"])
-    before = began
+    began = act.at if act is not None and act.kind != "refused" else story.began
+    before = began or story.last.at
     for state in story.after_act:
         if state.at - before > GAP:
             began = state.at
-        before = state.at
-    return began
+        before = max(before, state.at)
+    return began or story.last.at
 
 
 def _at_a_time(story: Story) -> bool:

@@ -199,6 +199,20 @@ def test_a_patch_bound_anew_is_sent_again_as_it_was_bound_anew() -> None:
     assert (move.n, move.call.body[3]["value"]) == (2, world.template)
 
 
+def test_a_second_sending_that_changed_nothing_shows_that_the_first_arrived() -> None:
+    done = [outcome("unknown", 0.5, cause="broken"), outcome("noop", 6)]
+    said = finished(after(World().aborted(), *done, seconds=6.5))
+    assert (said.kind, said.n) == ("done", 1)
+
+
+def test_a_second_sending_that_was_refused_leaves_our_flag_nowhere() -> None:
+    done = [outcome("unknown", 0.5, cause="broken"), conflict(6)]
+    move = after(newer(), *done, seconds=6.5)
+    assert isinstance(move, Write)
+    assert move.call.body == TAKE_OFF
+    assert finished(after(World().hotfix(seen=True), *done, seconds=6.5)).kind == "unknown"
+
+
 # Our flag on a newer version ------------------------------------------------------------------------------------------------------
 
 

@@ -143,6 +143,11 @@ def test_a_look_after_a_long_absence_begins_the_times_anew() -> None:
     assert [second for second, _ in play(World().flag(), seconds)] == [64.5, 67.5]
 
 
+def test_four_wakes_are_all_however_often_we_were_away() -> None:
+    seconds = [*every(0.5, 7), *[61 + step for step in every(0.5, 30)]]
+    assert [second for second, _ in play(World().flag(), seconds)] == [3, 6, 64.5, 67.5]
+
+
 def test_a_wake_whose_answer_broke_is_sent_again_under_its_number_after_five_seconds() -> None:
     made, first = planned()
     done = [outcome("done", 0), outcome("unknown", 24, n=5, what="wake", cause="broken")]
