@@ -11,6 +11,7 @@ from server.core.outcome import Remarks
 from server.core.run import Report
 from server.core.states import State
 from server.store.queries import RunPage, RunRow
+from server.web import metrics
 from server.web.view import visible
 
 _SHORT: Mapping[State, str] = MappingProxyType(
@@ -80,9 +81,10 @@ def sent(page: RunPage) -> bool:
 
 
 def why(page: RunPage) -> str:
-    """What hurts: metric, value and limit, in the words of the note."""
-    remarks = page.report.remarks if page.report else Remarks()
-    return visible(note.wrong(page.spec, remarks), 400)
+    """What hurts: metric, value and limit where an AnalysisRun says it, else the alert's own numbers in the words of the note."""
+    measured = metrics.worst(page.report.before) if page.report else ""
+    said = note.wrong(page.spec, page.report.remarks if page.report else Remarks())
+    return measured or visible(said.split("; query ")[0], 400)
 
 
 def so(page: RunPage) -> str:

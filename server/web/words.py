@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from server.core.states import State
+from server.core.states import FINAL, State
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,12 @@ _EVENTS: Mapping[str, Mark] = MappingProxyType(
     }
 )
 
-_ENDS: Mapping[str, Mark] = MappingProxyType({f"run_{state.value}": mark for state, mark in STATES.items()})
+_ENDS: Mapping[str, Mark] = MappingProxyType(
+    {
+        f"run_{state.value}": mark if state in FINAL else Mark(mark.word, "decide", "quiet")
+        for state, mark in STATES.items()
+    }
+)
 
 WEAK = frozenset({"header_secret", "basic", "bearer"})
 """Ways to authenticate that are no signature over the message: named as weaker wherever they stand."""

@@ -17,7 +17,7 @@ from server.audit.tables import audit
 from server.audit.tags import Tag
 from server.core.outcome import Remarks
 from server.core.states import State
-from tests.web.rows import AT, PATH, plan, proven, simple, tell, unproven
+from tests.web.rows import AT, PATH, look, plan, proven, simple, tell, unproven
 from tests.web.site import Page, Site, open_site, read, words
 
 RUN, DELIVERY = "/runs/r-0000000000000001", "/deliveries/00000000000001"
@@ -75,7 +75,8 @@ def test_a_proven_run_says_in_one_sentence_what_was_done_and_then_why(site: Site
     whole_story(site)
     page = site.page(RUN)
     assert page.h1 == "Aborted the canary of web-frontend. All traffic is back on stable 5c4b."
-    assert "Why: CanaryHighErrorRate, error rate 8.3 % (limit 5 %), as the alert says." in page.text
+    measured = "error-rate 0.087, limit 0.05 (2 of 2 measurements failed in AnalysisRun web-frontend-7d9f6c5b84-42-2)"
+    assert f"Why: {measured}, while canary 7d9f had 25 % of the traffic." in page.text
     assert (
         "Proof: controller 03:07:15Z; traffic 0 % canary, 10/10 stable. Proven 9 s after the message came." in page.text
     )
@@ -124,9 +125,17 @@ def test_the_plan_shows_the_exact_call(site: Site) -> None:
 def test_what_the_analysis_run_measured_is_shown_with_argos_judgement(site: Site) -> None:
     whole_story(site)
     text = site.page(RUN).text
-    assert "error-rate, measured AnalysisRun web-frontend-7d9f6c5b84-42-2" in text
+    assert "error-rate against its limit as AnalysisRun web-frontend-7d9f6c5b84-42-2 measured it" in text
     assert "required result[0] <= 0.05" in text
-    assert "2026-11-24T03:06:40Z [0.087] Failed" in text
+    assert "03:06:40 [0.087] Failed" in text
+
+
+def test_without_an_analysis_run_the_reason_is_the_alerts_own_number_and_says_so(site: Site) -> None:
+    bare = {name: value for name, value in look(25, aborted=False).items() if name != "analysis"}
+    site.world.run(State.PROVEN, report=proven(before=bare, after=bare))
+    page = site.page(RUN)
+    assert "Why: CanaryHighErrorRate, error rate 8.3 % (limit 5 %), as the alert says." in page.text
+    assert not page.find("figure")
 
 
 def test_the_timeline_gives_time_offset_what_who_how_row_and_hash(site: Site) -> None:

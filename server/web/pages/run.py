@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from server.audit import queries as audit
+from server.core.run import Report
 from server.store import queries
 from server.web import evidence, headline, metrics, story
 from server.web.frame import Frame
@@ -41,8 +44,13 @@ def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
             held=report.remarks.held if report else (),
             mind=[story.commands(text) for text in report.remarks.mind] if report else [],
             pairs=evidence.pairs(report.before, report.after) if report else (),
-            metrics=metrics.measured(report.after or report.before) if report else (),
+            metrics=metrics.measured(report.before, report.after, _acted(report)) if report else (),
             facts=page.plan.facts if page.plan else {},
             timeline=story.timeline(page.spec, rows),
             wrong=[row for row in rows if not row.fits],
         )
+
+
+def _acted(report: Report) -> datetime | None:
+    """When the first write took effect, or may have."""
+    return next((outcome.at for outcome in report.outcomes if outcome.kind in ("done", "unknown")), None)
