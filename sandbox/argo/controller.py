@@ -158,11 +158,12 @@ class Controller:
             older = seen.get(str(meta(replicaset)["uid"]))
             if older is not None and "status" in older:
                 replicaset["status"] = deepcopy(older["status"])
+        workload = self._workload(rollout)
         templates = {name_of(one): one for one in self.store.list("analysistemplates", namespace)}
         templates |= {f"cluster/{name_of(one)}": one for one in self.store.list("clusteranalysistemplates")}
         return View(
             now=now,
-            rollout=self._resolved(deepcopy(rollout)),
+            rollout=_with_template_of(deepcopy(rollout), workload),
             replicasets=mine,
             services={name_of(one): deepcopy(one) for one in self.store.list("services", namespace)},
             virtualservices={name_of(one): deepcopy(one) for one in self.store.list("virtualservices", namespace)},
@@ -170,18 +171,12 @@ class Controller:
             templates=templates,
             version=self.version,
             salt=self._salt,
+            workload=workload,
         )
 
-    def _resolved(self, rollout: Object) -> Object:
-        """workloadRef: the Deployment lends its template; it is never written back."""
-        ref = (rollout.get("spec") or {}).get("workloadRef")
-        if not ref or "template" in rollout["spec"]:
-            return rollout
-        found = self.store.get("deployments", namespace_of(rollout), str(ref.get("name")))
-        if found is not None:
-            rollout["spec"]["template"] = deepcopy(found["spec"]["template"])
-            rollout["spec"].setdefault("selector", deepcopy(found["spec"].get("selector")))
-        return rollout
+    def _workload(self, rollout: Object) -> Object | None:
+        name = ((rollout.get("spec") or {}).get("workloadRef") or {}).get("name")
+        return self.store.get("deployments", namespace_of(rollout), str(name)) if name else None
 
     def _apply(self, writes: list[Write], manager: str) -> None:
         for write in writes:
@@ -302,6 +297,14 @@ class Controller:
         self._changes += kind not in ("leases", "events")
         if kind == "rollouts" and self._now is not None:
             self._cache.changed((namespace, name), before, by_client=by_client, slow=self._slow, now=self._now)
+
+
+def _with_template_of(rollout: Object, workload: Object | None) -> Object:
+    """workloadRef: the Deployment lends its template and selector; they are never written back."""
+    if workload is not None:
+        rollout["spec"]["template"] = deepcopy(workload["spec"]["template"])
+        rollout["spec"].setdefault("selector", deepcopy(workload["spec"].get("selector")))
+    return rollout
 
 
 def _is_mode(value: Any) -> bool:

@@ -11,6 +11,7 @@ HASH: Final = "rollouts-pod-template-hash"
 REVISION: Final = "rollout.argoproj.io/revision"
 REVISION_HISTORY: Final = "rollout.argoproj.io/revision-history"
 DESIRED: Final = "rollout.argoproj.io/desired-replicas"
+WORKLOAD_GENERATION: Final = "rollout.argoproj.io/workload-generation"
 DEADLINE: Final = "scale-down-deadline"  # bare: the project's FAQ shows a prefix that the code never had
 MANAGED_BY: Final = "argo-rollouts.argoproj.io/managed-by-rollouts"
 MANAGER: Final = "rollouts-controller"

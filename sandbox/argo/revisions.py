@@ -11,6 +11,7 @@ from sandbox.argo.names import (
     HASH,
     REVISION,
     REVISION_HISTORY,
+    WORKLOAD_GENERATION,
     Object,
     meta,
     name_of,
@@ -67,8 +68,12 @@ def _number(view: View, replicaset: Object) -> None:
 def _write_rollout(view: View, revision: str) -> None:
     """The controller writes the whole typed object back: templates come back normalised, which may raise generation."""
     body: Object = {}
-    if view.revision != revision:
-        body["metadata"] = {"annotations": {REVISION: revision}}
+    marks = {REVISION: revision}
+    if view.workload_generation:
+        marks[WORKLOAD_GENERATION] = view.workload_generation
+    changed = {key: value for key, value in marks.items() if notes(view.rollout).get(key) != value}
+    if changed:
+        body["metadata"] = {"annotations": changed}
     written = normalise(view.template)
     if written != view.template and "workloadRef" not in view.spec:
         body["spec"] = {"template": {"spec": deepcopy(written["spec"])}}

@@ -49,6 +49,8 @@ def finish(now: Pass, new: Object) -> None:
     _conditions(now, new)
     _apply_abort(now, new)
     new["observedGeneration"] = str(meta(view.rollout).get("generation", 1))
+    if view.workload_generation:
+        new["workloadObservedGeneration"] = view.workload_generation
     put_phase(view, new)
     view.write_status(new)
 

@@ -16,6 +16,10 @@ def problem(view: View) -> str:
         return (
             'spec.strategy.strategy: Required value: Rollout has missing field "strategy.canary or strategy.blueGreen"'
         )
+    reference = view.spec.get("workloadRef")
+    if reference and view.workload is None:
+        name = reference.get("name")
+        return f'spec.workloadRef.name: Invalid value: "{name}": deployments.apps "{name}" not found'
     for path, name in _services(view):
         if name not in view.services:
             return f'{path}: Invalid value: "{name}": service "{name}" not found'

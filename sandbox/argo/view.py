@@ -23,6 +23,7 @@ class View:
     templates: dict[str, Object]  # AnalysisTemplates by name, ClusterAnalysisTemplates by "cluster/<name>"
     version: str = V1_9
     salt: str = ""
+    workload: Object | None = None  # the Deployment of workloadRef
     writes: list[Write] = field(default_factory=list)
     events: int = 0
 
@@ -101,6 +102,10 @@ class View:
         if self.status.get("currentPodHash") != self.current_hash:
             return True
         return bool(self.steps) and self.status.get("currentStepHash") != self.step_hash
+
+    @property
+    def workload_generation(self) -> str:
+        return "" if self.workload is None else str(meta(self.workload).get("generation", 1))
 
     @property
     def revision(self) -> str:

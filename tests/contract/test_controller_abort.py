@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.contract.cluster_by_hand import Cluster, aborted, deployed, paused_at_25, release, template
+from tests.contract.cluster_by_hand import (
+    Cluster,
+    aborted,
+    deployed,
+    paused_at_25,
+    release,
+    rollout,
+    router,
+    service,
+    template,
+)
 
 ROLLOUT = "production/web-frontend"
 DEADLINE = "scale-down-deadline"
@@ -447,8 +457,7 @@ def test_other_steps_restart_an_aborted_canary() -> None:
     assert "abort" not in cluster.status()
 
 
-def test_a_hotfix_between_decision_and_pass_can_be_aborted_by_an_abort_meant_for_the_version_before() -> None:
-    """Spec holds the hotfix, status still the old hash: this is the window that a bound patch must close."""
+def test_an_abort_that_comes_while_a_hotfix_waits_to_be_taken_over_is_lost() -> None:
     cluster = paused_at_25()
     judged = cluster.status()["currentPodHash"]
 
@@ -458,3 +467,29 @@ def test_a_hotfix_between_decision_and_pass_can_be_aborted_by_an_abort_meant_for
     cluster.tick(3)
 
     assert cluster.status()["currentPodHash"] != judged
+    assert not {"abort", "abortedAt"} & set(cluster.status())
+
+
+def test_a_workload_reference_lends_its_template_and_both_generations_are_told() -> None:
+    cluster = Cluster()
+    for name in ("web-frontend-canary", "web-frontend-stable"):
+        cluster.create("services", service(name))
+    cluster.create("virtualservices", router())
+    selector = {"matchLabels": {"app": "web-frontend"}}
+    spec = {"replicas": 0, "selector": selector, "template": template("v1")}
+    cluster.create("deployments", {"metadata": {"name": "web"}, "spec": spec})
+    made = rollout(spec={"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}})
+    del made["spec"]["template"]
+    cluster.create("rollouts", made)
+    cluster.tick_until(lambda: cluster.status().get("phase") == "Healthy")
+
+    cluster.merge("deployments", "web", {"spec": {"template": template("v2")}})
+    cluster.tick_until(lambda: cluster.status()["phase"] == "Paused")
+    cluster.abort()
+    cluster.tick()
+
+    generation = cluster.rollout()["metadata"]["annotations"]["rollout.argoproj.io/workload-generation"]
+    assert cluster.status()["workloadObservedGeneration"] == generation == "2"
+    assert "template" not in cluster.rollout()["spec"]
+    assert "abortedAt" in cluster.status()
+    assert cluster.get("deployments", "web")["metadata"]["generation"] == 2, "nobody else wrote it"

@@ -144,8 +144,11 @@ def test_a_failing_metric_aborts_with_its_cause_status_first_and_traffic_one_pas
         f"RolloutAborted: Rollout aborted update to revision 2: Background analysis phase error/failed: {cause}"
     )
     assert cluster.weights() == (75, 25), "the router still has the old weights"
+    deadline = "scale-down-deadline"
+    assert deadline not in cluster.replicaset(status["currentPodHash"])["metadata"]["annotations"]
     cluster.tick()
     assert cluster.weights() == (100, 0)
+    assert deadline in cluster.replicaset(status["currentPodHash"])["metadata"]["annotations"]
     assert cluster.status()["message"] == status["message"], "the cause stays"
     pointer = cluster.status()["canary"]["currentBackgroundAnalysisRunStatus"]
     assert (pointer["status"], pointer["message"]) == ("Failed", cause)
