@@ -19,6 +19,19 @@ from server.library.read import Source, Where, read
 
 CATALOG = "targets.yaml"
 
+_EXPECTED = {
+    "string_type": "text (in quotes where YAML would read something else)",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "too_short": "at least one entry",
+    "string_too_short": "some text",
+    "union_tag_not_found": "a mapping with the key 'kind'",
+}
+"""Pydantic's kinds of finding in words for people."""
+
 
 def load(folder: Path, known: Known) -> Library:
     """Reads `*.yaml` of the folder. Raises Misconfigured, one line for each error."""
@@ -105,14 +118,26 @@ def _step(source: Source, where: Where, step: Step, known: Known) -> Iterator[st
 
 def _said(source: Source, error: ValidationError, form: type[BaseModel], base: Where = ()) -> Iterator[str]:
     """Pydantic's findings as sentences with file and line."""
-    for found in error.errors(include_url=False, include_context=True):
-        where = base + _place(source, base, found["loc"])
+    findings = error.errors(include_url=False, include_context=True)
+    for found in findings:
+        if found["type"] == "too_short" and any(_below(other["loc"], found["loc"]) for other in findings):
+            continue  # only because entries of it are wrong, which is said
+        where = base + _place(source, base, _without_branch(form, found["loc"]))
         key = ".".join(str(part) for part in where) or "file"
         said = _sentence(found["type"], found["msg"], found.get("ctx") or {}, str(where[-1]) if where else "")
         if found["type"] == "extra_forbidden":
             said += f": expected one of {', '.join(keys_at(form, found['loc'][:-1])) or 'none'}"
         line = source.line(where[:-1] if found["type"] == "missing" else where)
         yield f"{source.path}:{line}: {key}: {said}"
+
+
+def _below(loc: tuple[str | int, ...], above: tuple[str | int, ...]) -> bool:
+    return len(loc) > len(above) and loc[: len(above)] == above
+
+
+def _without_branch(form: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Pydantic names the kind of a target inside its location; a key of the same name must not be taken for it."""
+    return loc[:2] + loc[3:] if form is CatalogFile and loc[:1] == ("targets",) else loc
 
 
 def _place(source: Source, base: Where, loc: tuple[str | int, ...]) -> Where:
@@ -131,5 +156,9 @@ def _sentence(kind: str, message: str, context: dict[str, Any], key: str) -> str
         return f"key {key!r} is missing"
     if kind in ("literal_error", "union_tag_invalid"):
         return f"expected {context.get('expected') or context.get('expected_tags')}"
+    if kind == "string_pattern_mismatch":
+        return f"expected text that fits {context['pattern']}"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}"
     text = message.removeprefix("Value error, ").removeprefix("Input should be ")
     return text if text.startswith(("expected", "target")) else f"expected {text[:1].lower()}{text[1:]}"
