@@ -52,6 +52,15 @@ _DID: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_ASKED: Mapping[str, str] = MappingProxyType(
+    {
+        "abort_rollout": "Asked to abort the canary of {target}",
+        "switch_blue_green_back": "Asked to switch {target} back",
+        "disable_flag": "Asked to turn the flag {target} off",
+    }
+)
+"""Accepted is not done: what is said while nothing shows that it took effect."""
+
 
 def short(row: RunRow) -> str:
     """For lists."""
@@ -62,7 +71,8 @@ def sentence(page: RunPage) -> str:
     """For the top of a run's page."""
     target = visible(page.row.target)
     action = page.spec.steps[0].action if page.spec.steps else ""
-    did = _DID.get(action, "Took {target} back").format(target=target)
+    done, asked = _DID.get(action, "Took {target} back"), _ASKED.get(action, "Asked to take {target} back")
+    did = (asked if page.row.state is State.UNPROVEN and not _answered(page) else done).format(target=target)
     if page.row.state in (State.FAILED, State.UNPROVEN) and not sent(page):
         did = f"Ripcord sent nothing to {target}"
     return _WHOLE[page.row.state].format(target=target, Did=did, stable=_stable(page))
@@ -73,6 +83,11 @@ def _stable(page: RunPage) -> str:
     plan = page.report.plan if page.report and page.report.plan else page.plan
     stable, bad = (str(plan.facts.get(name) or "") for name in ("sta", "cur")) if plan else ("", "")
     return f"stable {visible(short_hash(stable, bad))}" if stable else "stable"
+
+
+def _answered(page: RunPage) -> bool:
+    """Whether the other side acted on the call, beyond taking it."""
+    return page.report is not None and any(t.held and t.name == "acknowledged" for t in page.report.truths)
 
 
 def sent(page: RunPage) -> bool:

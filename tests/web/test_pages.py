@@ -162,7 +162,10 @@ def test_the_facts_lead_to_the_delivery_the_incident_and_the_audit(site: Site) -
 
 SAID = {
     1: ("Proven", "All traffic is back on stable 5c4b."),
-    2: ("Not proven: a person must act", "Aborted the canary of api-backend, but nothing proves that traffic is back"),
+    2: (
+        "Not proven: a person must act",
+        "Asked to abort the canary of api-backend, but nothing proves that traffic is back",
+    ),
     3: ("Failed: a person must act", "Aborted the canary of search, but it did not hold: a person is needed."),
     4: ("Refused", "Ripcord did nothing to web-frontend."),
     5: ("Observed", "Ripcord only observed web-frontend: nothing was touched."),
@@ -221,6 +224,17 @@ def test_what_holds_it_up_and_what_to_mind_stand_above_the_truths_with_the_comma
     assert page.text.index("no controller has renewed since 03:06:40Z") < page.text.index("Did it work?")
     assert page.find("pre", "take")[0].text == "kubectl -n production annotate rollout web-frontend wake=1 --overwrite"
     assert "Ripcord touches nothing more in this run. The incident stays open." in page.text
+
+
+def test_an_abort_that_was_acknowledged_and_not_proven_was_done_and_one_that_was_not_was_only_asked_for(
+    site: Site,
+) -> None:
+    accepted, acknowledged, traffic = unproven().truths
+    seen = acknowledged.model_copy(update={"held": True})
+    site.world.run(State.UNPROVEN, 1, report=unproven())
+    site.world.run(State.UNPROVEN, 2, report=unproven(truths=(accepted, seen, traffic)))
+    assert site.page(RUN).h1.startswith("Asked to abort the canary of web-frontend, but nothing proves")
+    assert site.page("/runs/r-0000000000000002").h1.startswith("Aborted the canary of web-frontend, but nothing proves")
 
 
 def test_a_run_that_ended_unproven_without_a_write_claims_no_act(site: Site) -> None:
