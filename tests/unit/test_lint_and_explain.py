@@ -1,0 +1,138 @@
+"""`lint` and `explain FILE`: the server's own code, asked by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.__main__ import main
+from tests.support.processes import ROOT
+
+NAMED = {"rollout": "web-frontend", "namespace": "production"}
+
+
+@pytest.fixture(autouse=True)
+def _installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RIPCORD_RUNBOOKS", str(ROOT / "runbooks"))
+    monkeypatch.setenv("RIPCORD_DATABASE_URL", f"sqlite:///{tmp_path / 'ripcord.db'}")
+    monkeypatch.setenv("RIPCORD_SECRET_KEY", "k" * 32)
+
+
+def event(**data: Any) -> dict[str, Any]:
+    shown = {
+        "id": "QINC1",
+        "type": "incident",
+        "status": "triggered",
+        "title": "x",
+        "created_at": "2026-01-01T10:00:00Z",
+    }
+    service = {"id": "PCANARY", "type": "service_reference", "summary": "Canaries"}
+    return {
+        "id": "01E",
+        "event_type": "incident.triggered",
+        "occurred_at": "2026-01-01T10:00:00.000Z",
+        "data": {**shown, "service": service, **data},
+    }
+
+
+def explained(tmp_path: Path, capsys: pytest.CaptureFixture[str], value: Any) -> tuple[int, list[str], str]:
+    file = tmp_path / "payload.json"
+    file.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    code = main(["explain", str(file)])
+    said = capsys.readouterr()
+    return code, said.out.splitlines(), said.err
+
+
+def test_explain_gives_each_runbook_one_line_with_kind_and_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payload = {"event": event(), "alerts": [{**NAMED, "deployment_type": "canary"}]}
+    code, lines, _ = explained(tmp_path, capsys, payload)
+    assert code == 0
+    assert [line.rsplit(": ", 1)[0] for line in lines] == [
+        "abort-canary: run",
+        "disable-flag: no",
+        "switch-blue-green-back: no",
+    ]
+
+
+def test_explain_names_the_first_condition_that_does_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payload = {"event": event(), "alerts": [{**NAMED, "deployment_type": "blue-green"}]}
+    _, lines, _ = explained(tmp_path, capsys, payload)
+    assert lines[0] == "abort-canary: no: deployment_type is 'blue-green', wanted 'canary'"
+
+
+def test_explain_takes_alerts_as_rest_gives_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    details = {**NAMED, "deployment_type": "canary"}
+    alert = {"id": "PA1", "status": "triggered", "created_at": "2026-01-01T10:00:00Z", "body": {"details": details}}
+    _, lines, _ = explained(tmp_path, capsys, {"event": event(), "alerts": [alert]})
+    assert lines[0].startswith("abort-canary: run: ")
+    _, lines, _ = explained(tmp_path, capsys, {"event": event(), "alerts": [{**alert, "status": "resolved"}]})
+    assert lines[0] == "abort-canary: no: no alert data"
+
+
+def test_explain_of_a_body_alone_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, lines, aside = explained(tmp_path, capsys, {"event": event()})
+    assert (code, len(lines), lines[0]) == (0, 3, "abort-canary: no: no alert data")
+    assert aside == 'the file holds no "alerts": the server would read them from PagerDuty\n'
+
+
+def test_a_hostile_value_never_makes_a_second_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    payload = {"event": event(), "alerts": [{"rollout": "x\nabort-canary: run: all well"}]}
+    _, lines, _ = explained(tmp_path, capsys, payload)
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("{", "the body is not JSON"),
+        ("[]", "the body is not a JSON object"),
+        ({"event": event(), "alerts": ["text"]}, "alerts[0]: expected an object"),
+    ],
+)
+def test_a_file_that_is_no_payload_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: Any, said: str
+) -> None:
+    code, lines, aside = explained(tmp_path, capsys, value)
+    assert (code, lines, len(aside.splitlines())) == (1, [], 1)
+    assert said in aside
+
+
+def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(tmp_path / "nothing.json")]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/nothing.json: cannot be read (No such file or directory)\n"
+
+
+def test_lint_says_what_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint"]) == 0
+    assert "3 runbooks (abort-canary, disable-flag, switch-blue-green-back), 3 targets" in capsys.readouterr().out
+
+
+def test_lint_prints_what_serve_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "targets.yaml").write_text("version: 1\ntargets: {}\n", encoding="utf-8")
+    (tmp_path / "x.yaml").write_text("version: 1\nownr: platform\n", encoding="utf-8")
+    monkeypatch.setenv("RIPCORD_RUNBOOKS", str(tmp_path))
+    assert main(["lint"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{tmp_path}/x.yaml:2: ownr: unknown key 'ownr': expected one of " in said.err
+
+
+def test_the_schema_for_editors_knows_every_key_and_every_action(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", "--schema"]) == 0
+    schemas = json.loads(capsys.readouterr().out)
+    assert {"version", "owner", "when", "steps", "verify"} <= set(schemas["runbook"]["properties"])
+    assert "name" not in schemas["runbook"]["properties"]
+    step = schemas["runbook"]["$defs"]["Step"]
+    assert set(step["properties"]) == {"action", "with"}
+    assert "abort_rollout" in step["properties"]["action"]["enum"]
+    needed = {"kind", "strategy", "team", "namespace", "name", "pagerduty_services", "named_by"}
+    assert set(schemas["catalog"]["$defs"]["RolloutEntry"]["required"]) == needed
