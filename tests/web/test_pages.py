@@ -245,9 +245,9 @@ def test_a_run_that_ended_unproven_without_a_write_claims_no_act(site: Site) -> 
 def test_a_long_timeline_folds_the_looks_that_proved_nothing_yet(site: Site) -> None:
     delivery = site.world.delivery()
     run = site.world.run(State.PROVEN, delivery=delivery, report=proven())
-    for look in range(20):
-        key = f"{run}/check/0/{look}/check_unknown"
-        site.world.audit(1 + look, key, Tag.CHECK_UNKNOWN, f"look {look}", run=run, delivery=delivery)
+    for n in range(20):
+        key = f"{run}/check/0/{n}/check_unknown"
+        site.world.audit(1 + n, key, Tag.CHECK_UNKNOWN, f"look {n}", run=run, delivery=delivery)
     page = site.page(RUN)
     folded = [one for one in page.find("summary") if words(one.text) == "Not proven yet"]
     assert len(folded) == 20
