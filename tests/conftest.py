@@ -10,8 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.support import postgres
+from tests.support.room import new_folder
 
 BOTH = ("sqlite", "postgresql")
+
+
+# ---- files ----
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary folders on the quickest place, unless --basetemp says otherwise."""
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        folder = new_folder("rt-")
+        config.option.basetemp = str(folder / "t")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 # ---- databases ----

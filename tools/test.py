@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ def main(argv: list[str]) -> int:
     if "--cluster" in argv:
         print("ripcord test --cluster: not built yet", file=sys.stderr)
         return 1
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))
     try:
         with _server() as url:
             return _pytest(argv, url)
@@ -88,11 +91,12 @@ def _pytest(argv: list[str], url: str) -> int:
     # Two workers: the machines that this runs on have two cores. A path given by hand is run in one process, to be read.
     workers = [] if argv else ["-n", "2", "--dist", "worksteal"]
     started = time.monotonic()
-    code = subprocess.call(
-        [sys.executable, "-m", "pytest", "-q", *workers, *argv],
-        cwd=ROOT,
-        env={**_environment(), postgres.VARIABLE: url},
-    )
+    environment = {**_environment(), postgres.VARIABLE: url}
+    with subprocess.Popen([sys.executable, "-m", "pytest", "-q", *workers, *argv], cwd=ROOT, env=environment) as tests:
+        try:
+            code = tests.wait()
+        finally:
+            tests.terminate()
     print(f"ripcord test: {'all passed' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.0f} s")
     return code
 

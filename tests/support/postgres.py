@@ -12,7 +12,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import psycopg
 
 from tests.support.processes import free_port
+from tests.support.room import new_folder
 from tests.support.waiting import eventually
 
 PACKAGE = "postgresql"
@@ -57,7 +57,7 @@ def _die_with_parent() -> None:
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
     """A server that lives as long as the block; gives its URL (of the database postgres, as superuser)."""
-    home = Path(tempfile.mkdtemp(prefix="ripcord-pg-"))
+    home = new_folder("pg-")
     # PostgreSQL refuses to run as root; Debian's package brings a user for it.
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     identity: dict[str, Any] = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
