@@ -70,7 +70,7 @@ class Town:
     def kill(self) -> None:
         """kill -9 of the server and all its processes."""
         assert self.server is not None
-        self.server.kill()
+        self.server.__exit__(None, None, None)
 
     def close(self) -> None:
         """Ends what was started."""
