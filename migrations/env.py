@@ -8,7 +8,7 @@ import server.audit.tables
 import server.store.tables
 from server import db
 
-assert server.audit.tables.metadata is server.store.tables.metadata
+TABLES = (server.audit.tables.metadata, server.store.tables.metadata)  # both register on the one MetaData
 
 
 def ours(_object: object, name: str | None, kind: str, _reflected: bool, _compare: object) -> bool:

@@ -100,5 +100,5 @@ def pragmas(engine: sa.Engine) -> dict[str, Any]:
         if engine.dialect.name == "sqlite":
             names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
             return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
-        names = ("fsync", "synchronous_commit", "transaction_isolation", "statement_timeout", "lock_timeout")
-        return {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names}
+        shown = ("fsync", "synchronous_commit", "transaction_isolation", "statement_timeout", "lock_timeout")
+        return {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in shown}

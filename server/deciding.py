@@ -46,7 +46,13 @@ class DeliveryWorld:
         library: Callable[[], Library],
         stopped: Callable[[], str | None],
     ) -> None:
-        self.settings, self.clients, self.ledger, self.library, self.stopped = settings, clients, ledger, library, stopped
+        self.settings, self.clients, self.ledger, self.library, self.stopped = (
+            settings,
+            clients,
+            ledger,
+            library,
+            stopped,
+        )
 
     def receive(self, delivery: str) -> Json:
         """Takes nothing on the database's word: the stored signature must fit the stored bytes."""
@@ -118,7 +124,9 @@ class DeliveryWorld:
                     _join(connection, one.run, incident.id, delivery.id, now)
         return {"start": [spec.model_dump(mode="json") for spec in specs]}
 
-    def _write_runs(self, connection: sa.Connection, specs: list[RunSpec], delivery: StoredDelivery, now: datetime) -> None:
+    def _write_runs(
+        self, connection: sa.Connection, specs: list[RunSpec], delivery: StoredDelivery, now: datetime
+    ) -> None:
         for spec in specs:
             values = {
                 "id": spec.id,
@@ -201,7 +209,9 @@ def _decided(delivery: StoredDelivery, one: Decision, library: Library) -> Entry
     )
 
 
-def _spec(delivery: StoredDelivery, incident: Incident | Gone | Unread | None, one: Decision, library: Library) -> RunSpec:
+def _spec(
+    delivery: StoredDelivery, incident: Incident | Gone | Unread | None, one: Decision, library: Library
+) -> RunSpec:
     """Everything that the run will need, resolved now: editing a file never touches a run under way."""
     if not isinstance(incident, Incident) or one.target is None or one.run is None or one.key is None:
         raise TypeError("a run without an incident or a target")
@@ -231,7 +241,11 @@ def _spec(delivery: StoredDelivery, incident: Incident | Gone | Unread | None, o
         target_spec=target.model_dump(mode="json"),
         steps=tuple(StepSpec(action=step.action, options=step.options) for step in runbook.steps),
         verify=tuple(
-            CheckSpec(check=v.check, within=v.within if v.within is not None else match.traffic_budget(target), settle=v.settle)
+            CheckSpec(
+                check=v.check,
+                within=v.within if v.within is not None else match.traffic_budget(target),
+                settle=v.settle,
+            )
             for v in runbook.verify
         ),
         on_failure=runbook.on_failure,

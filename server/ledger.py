@@ -79,7 +79,12 @@ class Ledger:
         """The plan, written down before anything is touched."""
         with self.engine.begin() as connection:
             calls = [call.model_dump(mode="json") for call in plan.calls]
-            evidence = {"calls": calls, "predicted": plan.predicted, "was": plan.was, "judged": plan.judged.model_dump(mode="json")}
+            evidence = {
+                "calls": calls,
+                "predicted": plan.predicted,
+                "was": plan.was,
+                "judged": plan.judged.model_dump(mode="json"),
+            }
             key = f"{spec.id}/{index}/step_planned"
             journal.append(connection, self.now(), self._entry(spec, key, Tag.STEP_PLANNED, plan.said, index, evidence))
             values = {"plan": plan.model_dump_json(), "judged": plan.judged.revision}
@@ -110,9 +115,16 @@ class Ledger:
 
     def outcome(self, spec: RunSpec, index: int, outcome: Outcome) -> None:
         """What became of one write; `wrote_at` starts the cool-down."""
-        tag = {"done": Tag.STEP_DONE, "noop": Tag.STEP_DONE, "refused": Tag.STEP_REFUSED, "unknown": Tag.STEP_UNKNOWN}[outcome.kind]
+        tag = {"done": Tag.STEP_DONE, "noop": Tag.STEP_DONE, "refused": Tag.STEP_REFUSED, "unknown": Tag.STEP_UNKNOWN}[
+            outcome.kind
+        ]
         key = f"{spec.id}/{index}/{outcome.n}/{tag.value}"
-        evidence = {"effect": f"{spec.id}/{index}/{outcome.n}", "kind": outcome.kind, "cause": outcome.cause, **outcome.evidence}
+        evidence = {
+            "effect": f"{spec.id}/{index}/{outcome.n}",
+            "kind": outcome.kind,
+            "cause": outcome.cause,
+            **outcome.evidence,
+        }
         with self.engine.begin() as connection:
             journal.append(connection, self.now(), self._entry(spec, key, tag, outcome.said, index, evidence))
             if outcome.kind in ("done", "unknown"):
@@ -168,15 +180,21 @@ class Ledger:
     def spec(self, run: str) -> RunSpec:
         """What a run was started with."""
         with self.engine.connect() as connection:
-            return RunSpec.model_validate_json(connection.execute(sa.select(runs.c.spec).where(runs.c.id == run)).scalar_one())
+            return RunSpec.model_validate_json(
+                connection.execute(sa.select(runs.c.spec).where(runs.c.id == run)).scalar_one()
+            )
 
     def report(self, run: str) -> tuple[RunSpec, Report | None, tuple[int, str]]:
         """A run's beginning and end (None = under way), and the chain's head at its last row."""
         with self.engine.connect() as connection:
-            row = connection.execute(sa.select(runs.c.spec, runs.c.report, runs.c.ended_at).where(runs.c.id == run)).one()
+            row = connection.execute(
+                sa.select(runs.c.spec, runs.c.report, runs.c.ended_at).where(runs.c.id == run)
+            ).one()
             report = Report.model_validate_json(row.report) if row.report and row.ended_at else None
             head = connection.execute(
-                sa.select(audit.c.seq, audit.c.hash).where(audit.c.run == run, audit.c.tag.in_(_LAST)).order_by(audit.c.seq.desc())
+                sa.select(audit.c.seq, audit.c.hash)
+                .where(audit.c.run == run, audit.c.tag.in_(_LAST))
+                .order_by(audit.c.seq.desc())
             ).first()
         return RunSpec.model_validate_json(row.spec), report, (head.seq, head.hash) if head else (0, "0" * 64)
 
@@ -208,7 +226,9 @@ class Ledger:
         with self.engine.begin() as connection:
             journal.append(connection, self.now(), entry)
 
-    def _enter(self, connection: sa.Connection, spec: RunSpec, then: State, said: str, waiting_for: str | None = None) -> None:
+    def _enter(
+        self, connection: sa.Connection, spec: RunSpec, then: State, said: str, waiting_for: str | None = None
+    ) -> None:
         """Moves a run on, with the row `run_<state>` the first time; a state that may not follow is left alone."""
         now = connection.execute(sa.select(runs.c.state).where(runs.c.id == spec.id)).scalar()
         if now is None or not may_follow(State(now), then):
@@ -219,11 +239,15 @@ class Ledger:
         connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(values))
 
     @staticmethod
-    def _entry(spec: RunSpec, key: str, tag: Tag, said: str, index: int | None = None, evidence: Json | None = None) -> Entry:
+    def _entry(
+        spec: RunSpec, key: str, tag: Tag, said: str, index: int | None = None, evidence: Json | None = None
+    ) -> Entry:
         return run_entry(spec, key, tag, said, index, evidence)
 
 
-def run_entry(spec: RunSpec, key: str, tag: Tag, said: str, index: int | None = None, evidence: Json | None = None) -> Entry:
+def run_entry(
+    spec: RunSpec, key: str, tag: Tag, said: str, index: int | None = None, evidence: Json | None = None
+) -> Entry:
     """An audit row of a run."""
     return Entry(
         key,
@@ -267,4 +291,3 @@ def _hold(connection: sa.Connection, spec: RunSpec, now: datetime) -> None:
     """Takes the lock; a holder that is over (or never was) has none."""
     connection.execute(sa.delete(target_locks).where(target_locks.c.target == spec.target))
     connection.execute(sa.insert(target_locks).values(target=spec.target, run=spec.id, since=now))
-

@@ -19,7 +19,12 @@ class Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, whatever the message holds."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        line: dict[str, object] = {"at": at, "level": record.levelname.lower(), "log": record.name, "said": record.getMessage()}
+        line: dict[str, object] = {
+            "at": at,
+            "level": record.levelname.lower(),
+            "log": record.name,
+            "said": record.getMessage(),
+        }
         for name in ("delivery", "run"):
             if value := getattr(record, name, None):
                 line[name] = value

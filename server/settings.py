@@ -84,7 +84,9 @@ class Settings:
         """Reads the environment (or `environ`). web: refuse upstream credentials, which the web has no use for."""
         env = os.environ if environ is None else environ
         if web and (seen := [f"RIPCORD_{name}" for name in UPSTREAM if _get(env, name)]):
-            raise Misconfigured(f"the web process must not hold {', '.join(seen)}: unset it, only `serve` and `worker` act")
+            raise Misconfigured(
+                f"the web process must not hold {', '.join(seen)}: unset it, only `serve` and `worker` act"
+            )
         var = Path("var")
         listen = _listen(_get(env, "LISTEN") or "127.0.0.1:8080")
         return Settings(
@@ -95,7 +97,9 @@ class Settings:
             var=var,
             secret_key=_get(env, "SECRET_KEY") or _own_secret(var / "secret.key"),
             pagerduty_url=_url("PAGERDUTY_URL", _get(env, "PAGERDUTY_URL") or "https://api.pagerduty.com"),
-            pagerduty_events_url=_url("PAGERDUTY_EVENTS_URL", _get(env, "PAGERDUTY_EVENTS_URL") or "https://events.pagerduty.com"),
+            pagerduty_events_url=_url(
+                "PAGERDUTY_EVENTS_URL", _get(env, "PAGERDUTY_EVENTS_URL") or "https://events.pagerduty.com"
+            ),
             pagerduty_api_key=_get(env, "PAGERDUTY_API_KEY"),
             pagerduty_from=_get(env, "PAGERDUTY_FROM"),
             pagerduty_webhook_secrets=_list(_get(env, "PAGERDUTY_WEBHOOK_SECRETS")),
@@ -142,7 +146,7 @@ def _database(text: str, var: Path) -> str:
     if not text:
         var.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{(var / 'ripcord.db').absolute()}"
-    if text.startswith("postgresql://") or text.startswith("postgresql+psycopg://"):
+    if text.startswith(("postgresql://", "postgresql+psycopg://")):
         return text
     if text.startswith("sqlite:///") and text != "sqlite:///" and ":memory:" not in text:
         return text

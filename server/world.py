@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -69,7 +69,9 @@ class BoundMoves:
 class RunWorld:
     """What `flow/run.py` and `flow/prove.py` ask of the world."""
 
-    def __init__(self, clients: Clients, ledger: Ledger, stop_file: Path, actions: Mapping[str, Action] = ACTIONS) -> None:
+    def __init__(
+        self, clients: Clients, ledger: Ledger, stop_file: Path, actions: Mapping[str, Action] = ACTIONS
+    ) -> None:
         self.clients, self.ledger, self.stop_file, self.actions = clients, ledger, stop_file, actions
 
     def stopped(self) -> str | None:
@@ -108,7 +110,10 @@ class RunWorld:
 
         def look() -> Json:
             verdict = CHECKS[spec.verify[check].check].look(plan, self.clients, target_of(spec))
-            return {"state": verdict.state, "verdict": verdict.model_copy(update={"state": None}).model_dump(mode="json")}
+            return {
+                "state": verdict.state,
+                "verdict": verdict.model_copy(update={"state": None}).model_dump(mode="json"),
+            }
 
         return self._looking(look)
 
@@ -154,7 +159,7 @@ class RunWorld:
 
     def intend(self, spec: RunSpec, index: int, write: Write) -> Json:
         """No row, no write; the stop switch is read here for the last time."""
-        if (reason := self.stopped()) is not None:
+        if not write.despite_stop and (reason := self.stopped()) is not None:
             return {"stopped": reason}
         return self.ledger.intend(spec, index, write, f"{'wake' if write.woken else 'intends to'}: {write.call.said}")
 
@@ -208,7 +213,8 @@ class NoteWorld:
         """Posts once, if this is the process that kept it."""
         if by != self.ledger.me:
             return {"unknown": "Ripcord itself was ended while it told", "patience": self.BROKEN_SECONDS}
-        return cast("Json", pagerduty_note.post(self.clients.pagerduty, incident, text, self.UNCLEAR_SECONDS, self.BROKEN_SECONDS))
+        unclear, broken = self.UNCLEAR_SECONDS, self.BROKEN_SECONDS
+        return pagerduty_note.post(self.clients.pagerduty, incident, text, unclear, broken)
 
     def find(self, run: str, incident: str) -> Json:
         """Looks for the marker."""

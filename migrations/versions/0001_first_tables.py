@@ -14,14 +14,18 @@ _SQLITE = (
     "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
     "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
     # INSERT OR REPLACE deletes without telling the trigger above.
-    "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS "
-    "(SELECT 1 FROM audit WHERE seq = NEW.seq OR key = NEW.key OR prev = NEW.prev) "
-    "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
+    (
+        "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS "
+        "(SELECT 1 FROM audit WHERE seq = NEW.seq OR key = NEW.key OR prev = NEW.prev) "
+        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+    ),
     "CREATE TRIGGER chain_head_stays BEFORE DELETE ON chain_head BEGIN SELECT RAISE(ABORT, 'the chain keeps its head'); END",
 )
 _POSTGRESQL = (
-    "CREATE FUNCTION ripcord_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$",
+    (
+        "CREATE FUNCTION ripcord_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$"
+    ),
     "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION ripcord_append_only()",
     "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION ripcord_append_only()",
     "ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_no_change",

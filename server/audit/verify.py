@@ -12,7 +12,6 @@ from server.audit.chain import START, row_hash
 from server.audit.tables import FIELDS, audit, chain_head
 from server.errors import Misconfigured
 
-
 _PAGE = 2000
 
 

@@ -27,7 +27,9 @@ def main(argv: list[str], settings: Settings) -> int:
     try:
         return _export(engine) if args.verb == "export" else _verify(engine, args.anchor)
     except sa.exc.DBAPIError as error:
-        raise Transient(f"the audit cannot be read ({type(error.orig).__name__}): is this the right database?") from error
+        raise Transient(
+            f"the audit cannot be read ({type(error.orig).__name__}): is this the right database?"
+        ) from error
 
 
 def _verify(engine: sa.Engine, anchor: str | None) -> int:
@@ -35,7 +37,9 @@ def _verify(engine: sa.Engine, anchor: str | None) -> int:
     if found.wrong:
         print(found.wrong, file=sys.stderr)
         return 1
-    print(f"unbroken: rows 1 to {found.seq}, head {found.seq}:{found.hash[:16]}" if found.seq else "unbroken: no rows yet")
+    print(
+        f"unbroken: rows 1 to {found.seq}, head {found.seq}:{found.hash[:16]}" if found.seq else "unbroken: no rows yet"
+    )
     return 0
 
 

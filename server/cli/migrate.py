@@ -17,6 +17,8 @@ def main(argv: list[str], settings: Settings) -> int:
     try:
         migrate.upgrade(settings.database_url)
     except sa.exc.OperationalError as error:
-        raise Transient(f"the database does not answer ({type(error.orig).__name__}): is it running, is the URL right?") from error
+        raise Transient(
+            f"the database does not answer ({type(error.orig).__name__}): is it running, is the URL right?"
+        ) from error
     print("the database is at this version")
     return 0

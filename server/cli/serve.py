@@ -43,7 +43,7 @@ class _Web(BaseApplication):  # type: ignore[misc]
             "keepalive": 5,
             "timeout": 30,
             "graceful_timeout": 20,
-            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - gunicorn's heartbeat, off the disk
             "loglevel": "warning",
             "accesslog": None,
             "logger_class": "gunicorn.glogging.Logger",

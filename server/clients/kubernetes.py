@@ -81,7 +81,12 @@ class KubernetesApi:
         client = self._client(cluster)
         accept = {"Accept": "application/json"} | ({"Content-Type": content_type} if content_type else {})
         request = client.param_serialize(
-            method, path, query_params=list(query.items()), header_params=accept, body=body, auth_settings=["BearerToken"]
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params=accept,
+            body=body,
+            auth_settings=["BearerToken"],
         )
         deadline = self.monotonic() + CALL_SECONDS
         what = f"kubernetes: {method} {path}"

@@ -17,7 +17,10 @@ def marker(run: str) -> str:
 
 def first(spec: RunSpec, url: str) -> str:
     """The note while the run is under way."""
-    lines = [f"Ripcord: taking {spec.target} back. Proof follows.", f"Evidence: {url}/runs/{spec.id}  {marker(spec.id)}"]
+    lines = [
+        f"Ripcord: taking {spec.target} back. Proof follows.",
+        f"Evidence: {url}/runs/{spec.id}  {marker(spec.id)}",
+    ]
     return "\n".join(lines)
 
 

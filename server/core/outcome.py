@@ -44,8 +44,12 @@ class Plan(Model):
     judged: Judged
     predicted: Json = Field(default_factory=dict, description="what will be read as proof")
     was: Json = Field(default_factory=dict, description="what was read before")
-    facts: Json = Field(default_factory=dict, description="what proceed, write and look need again: uid, hashes, template, paths")
-    somebody: str = Field(default="", description="who did it before us, where calls is empty: 'aborted already at 03:12:01Z'")
+    facts: Json = Field(
+        default_factory=dict, description="what proceed, write and look need again: uid, hashes, template, paths"
+    )
+    somebody: str = Field(
+        default="", description="who did it before us, where calls is empty: 'aborted already at 03:12:01Z'"
+    )
     undo: bool = False
 
 
@@ -86,6 +90,9 @@ class Write(Model):
     call: Call
     look: bool = True
     woken: bool = Field(default=False, description="a wake: its intent is the row step_woken")
+    despite_stop: bool = Field(
+        default=False, description="goes out while the stop switch is on: it takes our own flag off"
+    )
 
 
 class Finished(Model):
@@ -102,7 +109,9 @@ class Verdict(Model):
     at: datetime
     reached: tuple[str, ...] = Field(default=(), description="truths that hold: accepted, acknowledged, traffic")
     evidence: Json = Field(default_factory=dict)
-    state: Json | None = Field(default=None, description="the state that was looked at, for the action's proceed; None = look separately")
+    state: Json | None = Field(
+        default=None, description="the state that was looked at, for the action's proceed; None = look separately"
+    )
     stop: bool = Field(default=False, description="unknown, and no waiting will change it: end the run unproven now")
 
 
@@ -111,7 +120,9 @@ class Remarks(Model):
 
     held: tuple[str, ...] = ()
     mind: tuple[str, ...] = ()
-    wrong: str = Field(default="", description="metric, value, limit from an AnalysisRun; empty = say the alert's own numbers")
+    wrong: str = Field(
+        default="", description="metric, value, limit from an AnalysisRun; empty = say the alert's own numbers"
+    )
     proof: str = Field(default="", description="'controller 03:12:34Z; traffic 0 % canary, 10/10 stable'")
     done: str = Field(default="", description="'aborted production/web-frontend, canary 7d9f 25 % -> 0 %, stable 5c4b'")
     plot: Json = Field(default_factory=dict, description="numbers for the page: weights, measurements")

@@ -27,9 +27,13 @@ FINAL = frozenset({State.PROVEN, State.NOTHING_TO_DO, State.REFUSED, State.FAILE
 TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
     {
         State.WAITING: frozenset({State.PLANNING, State.REFUSED, State.UNPROVEN}),
-        State.PLANNING: frozenset({State.WAITING, State.ACTING, State.PROVING, State.REFUSED, State.OBSERVED, State.UNPROVEN}),
+        State.PLANNING: frozenset(
+            {State.WAITING, State.ACTING, State.PROVING, State.REFUSED, State.OBSERVED, State.UNPROVEN}
+        ),
         State.ACTING: frozenset({State.PROVING, State.REFUSED, State.FAILED, State.UNPROVEN}),
-        State.PROVING: frozenset({State.ACTING, State.PROVEN, State.NOTHING_TO_DO, State.FAILED, State.UNPROVEN, State.REFUSED}),
+        State.PROVING: frozenset(
+            {State.ACTING, State.PROVEN, State.NOTHING_TO_DO, State.FAILED, State.UNPROVEN, State.REFUSED}
+        ),
         **{final: frozenset() for final in FINAL},
     }
 )

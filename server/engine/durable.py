@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -118,7 +118,7 @@ class Engine:
 
     def launch(self) -> None:
         """Starts executing; what an earlier process left unfinished is taken up at once."""
-        global _current  # noqa: PLW0603 - the library registers functions by name, once a process
+        global _current
         _current = self
         _generic()
         config: DBOSConfig = {
@@ -186,10 +186,10 @@ class Engine:
 
 
 _current: Engine | None = None
-_registered: list[Callable[[str, Json], Awaitable[Json]]] = []
+_registered: list[Callable[[str, Json], Coroutine[Any, Any, Json]]] = []
 
 
-def _generic() -> Callable[[str, Json], Awaitable[Json]]:
+def _generic() -> Callable[[str, Json], Coroutine[Any, Any, Json]]:
     """The one workflow function: it looks its story up and tells it."""
     if not _registered:
 

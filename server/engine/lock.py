@@ -30,7 +30,9 @@ class OneExecutor:
         deadline = time.monotonic() + patience
         while not (self._take_file() if self.url.startswith("sqlite") else self._take_advisory()):
             if time.monotonic() > deadline:
-                raise Misconfigured("another process already executes runs on this database: stop it first, or start `web` here")
+                raise Misconfigured(
+                    "another process already executes runs on this database: stop it first, or start `web` here"
+                )
             self.wait(0.2)
 
     def release(self) -> None:

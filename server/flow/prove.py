@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from server.core.outcome import LookAgain, Verdict, Write
 from server.core.run import CheckSpec, Report, RunSpec, Truth
@@ -46,7 +45,9 @@ async def _one_check(
         if (told := f"{verdict.kind} {verdict.said}") != last:
             last = told
             await verbs.step(f"check {number} told {looks}", world.checked, spec, number, looks, verdict)
-            await verbs.step(f"check {number} progress {looks}", world.progress, spec, trail.ended(State.PROVING, verdict.said))
+            await verbs.step(
+                f"check {number} progress {looks}", world.progress, spec, trail.ended(State.PROVING, verdict.said)
+            )
         looks += 1
         if verdict.kind == "passed":
             passed += 1
@@ -85,7 +86,9 @@ def _remember(trail: Trail, verdict: Verdict) -> None:
             if before is None or not before.held:
                 trail.truths[name] = Truth(name=name, held=True, at=verdict.at)
         elif not (verdict.evidence == {} and before):
-            trail.truths[name] = Truth(name=name, held=False if verdict.kind == "failed" else None, at=verdict.at, said=verdict.said)
+            trail.truths[name] = Truth(
+                name=name, held=False if verdict.kind == "failed" else None, at=verdict.at, said=verdict.said
+            )
 
 
 def _over(check: CheckSpec, trail: Trail, verdict: Verdict) -> str | None:
@@ -94,7 +97,9 @@ def _over(check: CheckSpec, trail: Trail, verdict: Verdict) -> str | None:
         return verdict.said
     start: datetime = trail.budget_from or trail.now
     limits = [("", check.within)] + [
-        (name, trail.budgets[budget]) for name, budget in TRUTHS if budget in trail.budgets and name not in verdict.reached
+        (name, trail.budgets[budget])
+        for name, budget in TRUTHS
+        if budget in trail.budgets and name not in verdict.reached
     ]
     for name, seconds in sorted(limits, key=lambda limit: limit[1]):
         if trail.now >= start + timedelta(seconds=seconds):
@@ -102,9 +107,7 @@ def _over(check: CheckSpec, trail: Trail, verdict: Verdict) -> str | None:
     return None
 
 
-async def _between(
-    verbs: Verbs, spec: RunSpec, world: World, trail: Trail, write_once: WriteOnce, looks: int
-) -> None:
+async def _between(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, write_once: WriteOnce, looks: int) -> None:
     """Between two looks: a wake or a clean-up where the action wants one, else a pause."""
     pause = PAUSES[looks - 1] if looks <= len(PAUSES) else 1.0
     move = trail.proceed() if trail.seen else None

@@ -101,6 +101,7 @@ async def _settle_a_plan(verbs: Verbs, spec: RunSpec, world: World, trail: Trail
             await verbs.sleep(move.after)
             continue
         if isinstance(move, Plan):
+            move = move.model_copy(update={"facts": {**move.facts, "run": spec.id}})
             trail.plan = move
         return move
 

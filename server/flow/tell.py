@@ -126,10 +126,10 @@ async def keep_note(verbs: Verbs, argument: Json, world: World) -> Json:
 
 async def _second(keeper: Keeper) -> None:
     """Editing failed: a second note with the last word."""
-    kept = await keeper.verbs.step(
-        keeper.name("keep"), keeper.world.about_to_tell, keeper.run, keeper.incident, True
-    )
+    kept = await keeper.verbs.step(keeper.name("keep"), keeper.world.about_to_tell, keeper.run, keeper.incident, True)
     text = kept["text"].replace("/note]", "/note/2]")
-    said = await keeper.verbs.step(keeper.name("post"), keeper.world.post, keeper.run, keeper.incident, text, kept["by"])
+    said = await keeper.verbs.step(
+        keeper.name("post"), keeper.world.post, keeper.run, keeper.incident, text, kept["by"]
+    )
     if "note" in said:
         await keeper._stands(keeper.incident, str(said["note"]), text)

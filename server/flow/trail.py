@@ -118,7 +118,7 @@ class Trail:
     def stop(self, reason: str, n: int) -> None:
         """The stop switch came on between look and write: nothing was intended."""
         self.stopped = reason
-        if not self.done and self.the_plan.calls:
+        if not self.wrote and self.the_plan.calls:
             said = f"stop switch: {reason}"
             self.done.append(Outcome(kind="refused", said=said, n=n, at=self.now, cause="stopped"))
 
@@ -141,7 +141,9 @@ class Trail:
         """A bug of ours: before the first intent nothing was touched, after it nobody knows."""
         if not self.intended:
             return self.ended(State.REFUSED, f"a bug in Ripcord, nothing was touched ({bug.said})", with_remarks=False)
-        return self.ended(State.UNPROVEN, f"a bug in Ripcord ({bug.said}): look at the target by hand", with_remarks=False)
+        return self.ended(
+            State.UNPROVEN, f"a bug in Ripcord ({bug.said}): look at the target by hand", with_remarks=False
+        )
 
     def ended(self, state: State, said: str, *, with_remarks: bool = True) -> Report:
         """The report as of now."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,9 +54,25 @@ def test_the_hash_is_the_one_that_the_contract_describes(engine: sa.Engine) -> N
     with engine.connect() as connection:
         row = connection.execute(sa.select(audit)).mappings().one()
     digest = hashlib.sha256(b"ripcord-audit-1")
-    for name in (
-        "seq key at tag actor_kind actor auth delivery incident run step runbook runbook_hash target said evidence prev"
-    ).split():
+    for name in [
+        "seq",
+        "key",
+        "at",
+        "tag",
+        "actor_kind",
+        "actor",
+        "auth",
+        "delivery",
+        "incident",
+        "run",
+        "step",
+        "runbook",
+        "runbook_hash",
+        "target",
+        "said",
+        "evidence",
+        "prev",
+    ]:
         value: Any = row[name]
         if value is None:
             digest.update(b"\xff\xff\xff\xff")
@@ -78,9 +94,9 @@ def test_rows_are_numbered_without_gaps_and_a_known_key_adds_nothing(engine: sa.
 
 def test_a_rolled_back_append_leaves_no_gap(engine: sa.Engine) -> None:
     append(engine, "a")
-    with pytest.raises(RuntimeError), engine.begin() as connection:
+    with engine.connect() as connection, connection.begin() as transaction:
         journal.append(connection, AT, Entry("b", Tag.DECIDED, "never"))
-        raise RuntimeError
+        transaction.rollback()
     assert append(engine, "c")[0] == 2
     assert verify(engine).wrong is None
 
@@ -150,7 +166,9 @@ def test_an_inserted_row_is_found(engine: sa.Engine) -> None:
     append(engine, "a", "b")
     columns = [*FIELDS, "hash"]
     picked = ["3" if c == "seq" else "'x'" if c in ("key", "prev") else c for c in columns]
-    without_triggers(engine, f"INSERT INTO audit ({', '.join(columns)}) SELECT {', '.join(picked)} FROM audit WHERE seq = 2")
+    without_triggers(
+        engine, f"INSERT INTO audit ({', '.join(columns)}) SELECT {', '.join(picked)} FROM audit WHERE seq = 2"
+    )
     assert verify(engine).wrong == "row 3: does not follow the row before it (prev does not fit)"
 
 
@@ -194,28 +212,18 @@ def test_a_chain_written_anew_is_found_by_the_anchor(engine: sa.Engine) -> None:
 
 def test_many_writers_make_one_unbroken_chain_while_pages_read_it(engine: sa.Engine, database_url: str) -> None:
     reading = db.reading(database_url)
-    trouble: list[BaseException] = []
 
     def write(writer: int) -> None:
-        try:
-            for n in range(25):
-                append(engine, f"{writer}/{n}")
-        except BaseException as error:
-            trouble.append(error)
+        for n in range(25):
+            append(engine, f"{writer}/{n}")
 
     def read() -> None:
-        try:
-            for _ in range(40):
-                assert verify(reading).wrong is None
-        except BaseException as error:
-            trouble.append(error)
+        for _ in range(40):
+            assert verify(reading).wrong is None
 
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)] + [threading.Thread(target=read)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert trouble == []
+    with ThreadPoolExecutor(5) as pool:
+        for done in [*(pool.submit(write, n) for n in range(4)), pool.submit(read)]:
+            done.result()
     found = verify(reading)
     assert (found.seq, found.wrong) == (100, None)
     reading.dispose()

@@ -56,7 +56,9 @@ def test_a_step_that_died_runs_again_and_a_finished_one_does_not(
     assert effects(tmp_path) == ["a", "b", "b", "o", "c world broken: ValueError another process"]
 
 
-def test_starting_an_id_that_exists_starts_nothing(launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path) -> None:
+def test_starting_an_id_that_exists_starts_nothing(
+    launch: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
     (tmp_path / "go").touch()
     child = launch()
     eventually((tmp_path / "over").exists, within=30)

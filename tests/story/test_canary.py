@@ -54,7 +54,16 @@ def test_every_row_of_the_story_is_in_the_chain_in_order(town: Town) -> None:
     run = town.ended()
     town.note()
     tags = [row["tag"] for row in town.audit(run["id"])]
-    wanted = ["decided", "run_started", "run_planning", "step_planned", "step_intended", "step_done", "check_passed", "run_proven"]
+    wanted = [
+        "decided",
+        "run_started",
+        "run_planning",
+        "step_planned",
+        "step_intended",
+        "step_done",
+        "check_passed",
+        "run_proven",
+    ]
     assert [tag for tag in tags if tag in wanted and not (tag == "check_passed" and tags.index(tag) < 0)][: len(wanted)]
     positions = [tags.index(tag) for tag in wanted]
     assert positions == sorted(positions)
@@ -197,7 +206,9 @@ def test_the_stop_switch_brakes(town: Town) -> None:
     town.alert()
 
     def braked() -> bool:
-        return any(row["tag"] == "decided" and row["said"] == "braked: stop switch: audit night" for row in town.audit())
+        return any(
+            row["tag"] == "decided" and row["said"] == "braked: stop switch: audit night" for row in town.audit()
+        )
 
     eventually(braked, within=15)
     assert town.runs() == []
@@ -260,7 +271,9 @@ def test_a_refused_write_is_sent_again_under_its_own_number(town: Town) -> None:
     town.alert()
     assert town.ended()["state"] == "proven"
     assert len(town.asked("PATCH", "/rollouts/")) == 3
-    assert [row["key"] for row in town.audit() if row["tag"] == "step_intended"] == [f"{town.runs()[0]['id']}/0/1/step_intended"]
+    assert [row["key"] for row in town.audit() if row["tag"] == "step_intended"] == [
+        f"{town.runs()[0]['id']}/0/1/step_intended"
+    ]
 
 
 def test_a_webhook_that_no_runbook_starts_on_costs_one_decision_row_and_no_audit_row(town: Town) -> None:
@@ -291,5 +304,9 @@ def _short_budgets(town: Town, acknowledge: str, traffic: str) -> None:
     text = targets.read_text()
     assert "name: web-frontend" in text
     targets.write_text(
-        text.replace("name: web-frontend", f"name: web-frontend\n    budgets: {{acknowledge: {acknowledge}, traffic: {traffic}}}", 1)
+        text.replace(
+            "name: web-frontend",
+            f"name: web-frontend\n    budgets: {{acknowledge: {acknowledge}, traffic: {traffic}}}",
+            1,
+        )
     )

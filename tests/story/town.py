@@ -44,7 +44,9 @@ class Town:
         self.sandbox.line("RIPCORD_LAUNCHDARKLY_TOKEN")
         self.exports = {
             name.removeprefix("export "): value.strip("'")
-            for name, _, value in (line.partition("=") for line in list(self.sandbox.lines) if line.startswith("export "))
+            for name, _, value in (
+                line.partition("=") for line in list(self.sandbox.lines) if line.startswith("export ")
+            )
         }
         self.world = self.exports["RIPCORD_PAGERDUTY_URL"].removesuffix("/pagerduty")
         self.server: Process | None = None
@@ -125,13 +127,18 @@ class Town:
             method,
             f"{self.world}/pagerduty{path}",
             json=body,
-            headers={"Authorization": f"Token token={self.exports['RIPCORD_PAGERDUTY_API_KEY']}", "From": self.exports["RIPCORD_PAGERDUTY_FROM"]},
+            headers={
+                "Authorization": f"Token token={self.exports['RIPCORD_PAGERDUTY_API_KEY']}",
+                "From": self.exports["RIPCORD_PAGERDUTY_FROM"],
+            },
             timeout=10,
         )
         assert answer.status < 300, (answer.status, answer.data)
         return dict(answer.json())
 
-    def alert(self, dedup: str = "one", key: str = CANARY_KEY, summary: str = "web-frontend canary fails", **details: object) -> None:
+    def alert(
+        self, dedup: str = "one", key: str = CANARY_KEY, summary: str = "web-frontend canary fails", **details: object
+    ) -> None:
         """An Events API v2 alert, as Alertmanager would send it."""
         given = {
             "alertname": "CanaryHighErrorRate",
@@ -158,7 +165,9 @@ class Town:
 
     def notes(self, n: int = 0) -> list[str]:
         """The notes of the n-th incident."""
-        return [note["content"] for note in self.pagerduty("GET", f"/incidents/{self.incident(n)['id']}/notes")["notes"]]
+        return [
+            note["content"] for note in self.pagerduty("GET", f"/incidents/{self.incident(n)['id']}/notes")["notes"]
+        ]
 
     def note(self, n: int = 0, within: float = 30) -> str:
         """The one note of the n-th incident once it has its last word."""
@@ -171,7 +180,9 @@ class Town:
 
     # The door ---------------------------------------------------------------------------------------------------------
 
-    def webhook(self, event: Json | bytes, webhook_id: str | None = None, secret: str | None = None) -> urllib3.BaseHTTPResponse:
+    def webhook(
+        self, event: Json | bytes, webhook_id: str | None = None, secret: str | None = None
+    ) -> urllib3.BaseHTTPResponse:
         """A signed v3 webhook of our own making."""
         raw = event if isinstance(event, bytes) else json.dumps({"event": event}, ensure_ascii=False).encode()
         key = secret or self.exports["RIPCORD_PAGERDUTY_WEBHOOK_SECRETS"]
@@ -183,7 +194,9 @@ class Town:
         return self.http.request("POST", f"{self.url}/webhooks/pagerduty", body=raw, headers=headers, timeout=20)
 
     @staticmethod
-    def event(incident: str, event_type: str = "incident.triggered", title: str = "hurts", at: datetime | None = None) -> Json:
+    def event(
+        incident: str, event_type: str = "incident.triggered", title: str = "hurts", at: datetime | None = None
+    ) -> Json:
         """A v3 event about an incident."""
         return {
             "id": str(uuid.uuid4()),
@@ -235,7 +248,11 @@ def assert_every_effect_has_its_rows(town: Town) -> None:
     """Both ways: each applied write of Ripcord's has intent and outcome; each intent has an outcome."""
     rows = town.audit()
     intents = [row for row in rows if row["tag"] in ("step_intended", "step_woken")]
-    outcomes = {"/".join(row["key"].split("/")[:3]) for row in rows if row["tag"] in ("step_done", "step_refused", "step_unknown")}
+    outcomes = {
+        "/".join(row["key"].split("/")[:3])
+        for row in rows
+        if row["tag"] in ("step_done", "step_refused", "step_unknown")
+    }
     for row in intents:
         assert "/".join(row["key"].split("/")[:3]) in outcomes, row
     bodies = [json.dumps(json.loads(row["evidence"])["call"]["body"], sort_keys=True) for row in intents]

@@ -160,7 +160,7 @@ def _clean_up(story: Story) -> Write | None:
     if last is not None and last.kind == "unknown":
         if last.cause == "timeout" or state.at - last.at < LOOKS or sum(one.n == last.n for one in tries) >= SENDS:
             return None
-        return Write(n=last.n, call=patches.take_off(state))
+        return Write(n=last.n, call=patches.take_off(state), despite_stop=True)
     if len({one.n for one in tries}) >= SENDS:
         return None
-    return Write(n=max((one.n for one in story.done), default=0) + 1, call=patches.take_off(state))
+    return Write(n=max((one.n for one in story.done), default=0) + 1, call=patches.take_off(state), despite_stop=True)
