@@ -26,6 +26,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--rounds: how many rounds a race plays; few in the suite, many on demand."""
+    parser.addoption("--rounds", type=int, default=12, help="rounds of each race (default 12)")
+
+
 # ---- databases ----
 
 
