@@ -192,7 +192,3 @@ class Catalog(Model):
 
     clusters: Mapping[str, Cluster] = Field(default_factory=dict)
     targets: Mapping[str, Target] = Field(default_factory=dict)
-
-    def cluster(self, name: str) -> Cluster:
-        """A cluster's declaration; one that is not declared has the defaults."""
-        return self.clusters.get(name, Cluster())

@@ -27,14 +27,6 @@ def parse(text: str) -> float:
     return seconds
 
 
-def said(seconds: float) -> str:
-    """Seconds for people: '15m', '1h', '90s', '2.5s'."""
-    for unit in ("d", "h", "m"):
-        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
-            return f"{seconds / _UNITS[unit]:.0f}{unit}"
-    return f"{seconds:g}s"
-
-
 def _validate(value: Any, info: ValidationInfo) -> float:
     if isinstance(value, str):
         return parse(value)

@@ -69,11 +69,11 @@ def _event(text: str) -> str:
 
 
 def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
         return value
-    if not isinstance(value, str):
-        raise ValueError("expected a text or a list of texts (in quotes where YAML would read something else)")
-    return (value,)
+    raise ValueError("expected a text or a list of texts (in quotes where YAML would read something else)")
 
 
 def _teams(value: Any) -> Any:

@@ -37,11 +37,3 @@ def quoted(value: str, limit: int = 80) -> str:
     """A foreign text inside a sentence: in quotes, on one line, cut."""
     shown = "".join(char if char.isprintable() else " " for char in clean(value, limit + 1))
     return f"'{shown[:limit]}…'" if len(shown) > limit else f"'{shown}'"
-
-
-def either(values: list[str] | tuple[str, ...], most: int = 6) -> str:
-    """'a', 'b' or 'c', each in quotes."""
-    shown = [quoted(value) for value in values[:most]]
-    if len(values) > most:
-        return ", ".join(shown) + f" or one of {len(values) - most} more"
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + f" or {shown[-1]}"
