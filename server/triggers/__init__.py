@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from server.core.delivery import Auth, Delivery
-from server.triggers import pagerduty_v3
+from server.triggers import pagerduty_action, pagerduty_v3
 
 
 class Trigger(Protocol):
@@ -22,4 +22,4 @@ class Trigger(Protocol):
         ...
 
 
-TRIGGERS: Mapping[str, Trigger] = MappingProxyType({"pagerduty_v3": pagerduty_v3})
+TRIGGERS: Mapping[str, Trigger] = MappingProxyType({"pagerduty_v3": pagerduty_v3, "pagerduty_action": pagerduty_action})

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
 from server.errors import Rejected
 from server.store.inbox import Busy, Inbox, Recorded
 from server.store.refusals import Refusals
-from server.triggers import TRIGGERS, Trigger
+from server.triggers import TRIGGERS, Trigger, pagerduty_action, pagerduty_v3
 from server.web.answers import json_answer, sentence
 from server.web.meter import Meter
 from server.web.parts import Parts
@@ -28,38 +29,58 @@ if TYPE_CHECKING:
 LIMIT = 1 << 20
 """The largest body that is read: PagerDuty never sends more than 256 KiB."""
 
-KEPT = ("X-PagerDuty-Signature", "X-Webhook-Id", "X-Webhook-Subscription", "User-Agent")
+SIGNED = ("X-PagerDuty-Signature", "X-Webhook-Id", "X-Webhook-Subscription", "User-Agent")
+PRESSED = ("X-Webhook-Id", "User-Agent")
 """The headers that are stored, under these names: what proves a delivery, never a secret."""
 
 LINGER_BYTES, LINGER_SECONDS = 4 << 20, 1.0
 """How much of a body that is too big is thrown away so that its sender reads the answer instead of a reset."""
+
+STALLED = 5.0
+"""Seconds without a byte after which a sender is told to come again: PagerDuty itself gives up after five."""
 
 log = logging.getLogger("ripcord.door")
 
 
 @dataclass(frozen=True)
 class Door:
-    """One kind of sender at one URL."""
+    """One kind of sender at one URL. kept: the headers that are stored, and tested before and after; never a secret."""
 
     trigger: Trigger
     secrets: tuple[str, ...]
-    no_secret: str
+    setting: str
+    kept: Callable[[bytes], dict[str, str]]
 
 
 def blueprint(parts: Parts) -> Blueprint:
     """The webhook routes."""
     doors = Blueprint("webhooks", __name__)
-    v3 = Door(
-        TRIGGERS["pagerduty_v3"],
-        parts.settings.pagerduty_webhook_secrets,
-        "no webhook secret is configured: set RIPCORD_PAGERDUTY_WEBHOOK_SECRETS",
-    )
+    settings = parts.settings
+
+    def signed(_raw: bytes) -> dict[str, str]:
+        return _named(SIGNED)
+
+    v3 = Door(TRIGGERS["pagerduty_v3"], settings.pagerduty_webhook_secrets, "RIPCORD_PAGERDUTY_WEBHOOK_SECRETS", signed)
 
     @doors.post("/webhooks/pagerduty")
     def pagerduty() -> Response:
         return _measured(v3, parts)
 
+    @doors.post("/webhooks/pagerduty/actions/<runbook>")
+    def action(runbook: str) -> Response:
+        secrets = settings.pagerduty_action_secrets
+
+        def pressed(raw: bytes) -> dict[str, str]:
+            return _named(PRESSED) | pagerduty_action.sealed(dict(request.headers), raw, secrets, runbook)
+
+        button = Door(TRIGGERS["pagerduty_action"], secrets, "RIPCORD_PAGERDUTY_ACTION_SECRETS", pressed)
+        return _measured(button, parts)
+
     return doors
+
+
+def _named(names: Sequence[str]) -> dict[str, str]:
+    return {name: value for name in names if (value := request.headers.get(name)) is not None}
 
 
 def _measured(door: Door, parts: Parts) -> Response:
@@ -77,13 +98,13 @@ def receive(door: Door, parts: Parts) -> Response:
     except Rejected as error:
         return sentence(error.status, error.said)
     if raw is None:
-        return _too_big(request.environ["wsgi.input"])
+        return _too_big(request.environ)
     if not door.secrets:
-        return sentence(503, door.no_secret)
-    headers = {name: value for name in KEPT if (value := request.headers.get(name)) is not None}
+        return sentence(503, f"no secret is configured for this door: set {door.setting}")
+    headers = door.kept(raw)
     auth = door.trigger.authentic(headers, raw, door.secrets)
     if auth is None:
-        return _turned_away(headers, raw, parts.refusals, parts.inbox)
+        return _turned_away(raw, parts.refusals, parts.inbox)
     try:
         delivery = door.trigger.parse(headers, raw, auth)
     except Rejected as error:
@@ -105,10 +126,13 @@ def _read(environ: WSGIEnvironment) -> bytes | None:
         return None
     left = LIMIT + 1 if ends_by_itself else int(told or 0)
     pieces = []
+    _patience(environ, STALLED)
     try:
         while left > 0 and (piece := environ["wsgi.input"].read(left)):
             pieces.append(piece)
             left -= len(piece)
+    except TimeoutError as error:
+        raise Rejected("the body did not come in time: please repeat", 503) from error
     except Exception as error:  # the server's parser found broken chunks, or the sender went away
         log.info("a body could not be read: %s", type(error).__name__)
         raise Rejected("the body could not be read to its end: this message was not taken", 400) from error
@@ -116,29 +140,38 @@ def _read(environ: WSGIEnvironment) -> bytes | None:
     return raw if len(raw) <= LIMIT else None
 
 
+def _patience(environ: WSGIEnvironment, seconds: float) -> None:
+    """Bounds each wait for the sender; a server that does not hand its socket over bounds it by itself."""
+    if (sock := environ.get("gunicorn.socket")) is not None:
+        sock.settimeout(seconds)
+
+
 def _accepted(recorded: Recorded, meter: Meter) -> Response:
     meter.recorded(duplicate=recorded.duplicate)
     return json_answer(202, {"delivery": recorded.id, "duplicate": recorded.duplicate})
 
 
-def _turned_away(headers: Mapping[str, str], raw: bytes, refusals: Refusals, inbox: Inbox) -> Response:
-    signed = "X-PagerDuty-Signature" in headers
+def _turned_away(raw: bytes, refusals: Refusals, inbox: Inbox) -> Response:
+    shown = any(name in request.headers for name in (pagerduty_v3.SIGNATURE, pagerduty_action.SECRET, "Authorization"))
     sample = f"{len(raw)} bytes: {raw[:120].decode('utf-8', 'replace')}"
-    refusals.note(request.remote_addr or "", "signature does not fit" if signed else "no signature", sample)
+    reason = "signature or secret does not fit" if shown else "no signature or secret"
+    refusals.note(request.remote_addr or "", reason, sample)
     inbox.start()  # it writes the counts
-    said = "the signature fits none of our secrets" if signed else "the signature is missing"
+    said = "the signature or secret fits none of ours" if shown else "the signature or secret is missing"
     return sentence(403, f"{said}: this message was not taken")
 
 
-def _too_big(body: IO[bytes]) -> Response:
+def _too_big(environ: WSGIEnvironment) -> Response:
     answer = sentence(413, "the body is larger than 1 MiB: this message was not taken")
     text = answer.get_data()
-    answer.response = _then_linger(text, body)
+    answer.response = _then_linger(text, environ)
     return answer
 
 
-def _then_linger(text: bytes, body: IO[bytes]) -> Iterator[bytes]:
+def _then_linger(text: bytes, environ: WSGIEnvironment) -> Iterator[bytes]:
     yield text
+    _patience(environ, LINGER_SECONDS)
     ends, left = time.monotonic() + LINGER_SECONDS, LINGER_BYTES
-    while left > 0 and time.monotonic() < ends and (piece := body.read(1 << 16)):
-        left -= len(piece)
+    with suppress(Exception):  # gone, silent, or broken chunks: it has its answer
+        while left > 0 and time.monotonic() < ends and (piece := environ["wsgi.input"].read(1 << 16)):
+            left -= len(piece)

@@ -225,7 +225,7 @@ def test_refusals_are_counted_by_minute_and_source_with_one_sample_not_kept_one_
     assert len({row.source for row in rows}) <= 21
     assert len(rows) <= 2 * 21  # at most two minutes were touched
     assert all(len(row.sample) <= 200 and row.sample.isprintable() for row in rows)
-    assert {row.reason for row in rows} == {"signature does not fit"}
+    assert {row.reason for row in rows} == {"signature or secret does not fit"}
 
 
 def test_a_full_database_is_503_and_nothing_is_half_written(door: Door, tmp_path: Path) -> None:
