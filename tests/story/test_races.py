@@ -47,7 +47,9 @@ def rollout(name: str, image: str) -> Json:
 
 def build_canaries(town: Town, names: list[str]) -> None:
     """Rollouts of other names in another namespace, each at its pause with a canary that is older than any alert to come."""
-    town.kubernetes("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "races"}})
+    town.kubernetes(
+        "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "races"}}
+    )
     for name in names:
         for part in ("canary", "stable"):
             service = {
@@ -57,7 +59,10 @@ def build_canaries(town: Town, names: list[str]) -> None:
                 "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
             }
             town.kubernetes("POST", "/api/v1/namespaces/races/services", service)
-        routes = [{"destination": {"host": f"{name}-{part}"}, "weight": weight} for part, weight in (("stable", 100), ("canary", 0))]
+        routes = [
+            {"destination": {"host": f"{name}-{part}"}, "weight": weight}
+            for part, weight in (("stable", 100), ("canary", 0))
+        ]
         virtual = {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
@@ -77,7 +82,9 @@ def build_canaries(town: Town, names: list[str]) -> None:
                 what=f"{name} is {phase}",
             )
     born = time.monotonic()
-    eventually(lambda: time.monotonic() > born + 2.1, within=5)  # whole seconds: the alert must be younger than the canary
+    eventually(
+        lambda: time.monotonic() > born + 2.1, within=5
+    )  # whole seconds: the alert must be younger than the canary
 
 
 def release(town: Town, name: str, image: str) -> None:
@@ -143,7 +150,7 @@ def test_a_hotfix_at_any_moment_is_never_left_aborted(build: Callable[..., Town]
         assert not state["status"].get("abort"), (run["target"], moments[run["target"]], run["state"], run["said"])
         assert run["state"] in FINAL - {"proven", "nothing_to_do"}, run["said"]
         ends[run["state"]] = ends.get(run["state"], 0) + 1
-    print(f"hotfix races: {rounds} rounds, 0 newer versions left aborted; runs ended {json.dumps(ends)}")
+    print(f"hotfix races: {rounds} rounds, 0 newer versions left aborted; runs ended {json.dumps(ends)}")  # noqa: T201 - the figure of the race
 
 
 @pytest.mark.parametrize("seen", [True, False])
@@ -153,7 +160,12 @@ def test_a_hotfix_while_the_patch_is_on_its_way_is_not_aborted(build: Callable[.
     declare(town, ["held"])
     build_canaries(town, ["held"])
     town.start()
-    fault = {"match": {"method": "PATCH", "path": "*/rollouts/held/status"}, "do": "hold_before", "seconds": 60, "times": 1}
+    fault = {
+        "match": {"method": "PATCH", "path": "*/rollouts/held/status"},
+        "do": "hold_before",
+        "seconds": 60,
+        "times": 1,
+    }
     town.control("faults", [fault])
     town.alert(rollout="held", namespace="races")
     eventually(lambda: [row for row in town.asked("PATCH", "/held/status") if row["status"] is None], within=20)
