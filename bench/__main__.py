@@ -12,6 +12,7 @@ server right after the last answer.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import statistics
 import sys
@@ -187,8 +188,6 @@ def one_burst(bench: Bench, events: int, number: int) -> Burst:
 
 def stored(server: Served) -> int:
     """Rows after kill -9."""
-    import os
-
     os.killpg(server.pid, signal.SIGKILL)
     engine = db.reading(server.url)
     try:
@@ -290,8 +289,6 @@ def line(what: str, seconds: Sequence[float | None]) -> None:
 
 def cores() -> int:
     """Processors of this process."""
-    import os
-
     return len(os.sched_getaffinity(0))
 
 

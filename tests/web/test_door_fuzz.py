@@ -13,7 +13,9 @@ from tests.web.signing import body, event, signed
 ROUTES = ("/webhooks/pagerduty", "/webhooks/pagerduty/actions/x", "/webhooks/argo-rollouts", "/readyz", "/nothing/%ff")
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30)
+leaves = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30)
+)
 values = st.recursive(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
