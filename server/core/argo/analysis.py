@@ -21,13 +21,15 @@ def read_all(runs: Sequence[Json], revision: str) -> tuple[Analysis, ...]:
 
 
 def wrong(runs: Sequence[Analysis]) -> str:
-    """What the newest run with bad measurements says; '' = no run says anything against the version."""
+    """What the newest run with bad measurements says; '' = no run says anything against the version.
+
+    A query is no sentence for a person who was just woken: the page shows it beside the numbers.
+    """
     for run in runs:
         against = [metric for metric in run.metrics if _against(metric)]
         if against:
             said = "; ".join(sentence(metric, stopped=_stopped(run)) for metric in against)
-            queries = "".join(f"; query {metric.query}" for metric in against if metric.query)
-            return f"{said}, as AnalysisRun {run.name} says ({verdict(run)}){queries}"
+            return f"{said}, as AnalysisRun {run.name} says ({verdict(run)})"
     return ""
 
 

@@ -159,7 +159,7 @@ def wrong(*runs: dict[str, Any]) -> str:
 def test_the_metric_that_failed_is_told_with_value_and_limit() -> None:
     assert wrong(run("Failed")) == (
         'metric "error-rate" Failed: 3 failed > limit 2 of 5; last value [0.12] at 03:11:50Z, required result[0] < 0.05, '
-        "as AnalysisRun web-frontend-7d9f-2 says (failed); query rate(x)"
+        "as AnalysisRun web-frontend-7d9f-2 says (failed)"
     )
 
 
