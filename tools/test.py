@@ -96,7 +96,7 @@ def _pytest(argv: list[str], url: str) -> int:
         try:
             code = tests.wait()
         finally:
-            tests.terminate()
+            tests.send_signal(signal.SIGINT)  # of no effect once it has ended; else it tidies up after itself
     print(f"ripcord test: {'all passed' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.0f} s")
     return code
 
