@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 import sqlalchemy as sa
@@ -164,3 +165,55 @@ def test_what_nobody_waits_for_any_more_is_dropped_except_the_batch_that_was_und
             first.result()
     assert _recovers(box.inbox)
     assert len(box.ids()) - before <= 2  # the one that was under way, and the one that found the door open again
+
+
+def test_a_lock_that_is_short_is_waited_for_and_shuts_no_door(box: Box) -> None:
+    """The stories' own writes: hundreds of short turns, and a small periodical write of our own between them."""
+    stop = Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            with box.writing.begin() as connection:
+                connection.exec_driver_sql(_LOCK[connection.dialect.name])
+                stop.wait(0.005)
+
+    def small() -> None:
+        with box.inbox.engine.begin() as connection:
+            connection.execute(sa.select(1))
+
+    box.inbox._idle = small
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            pool.submit(busy)
+        began = time.monotonic()
+        for _ in range(20):
+            put(box.inbox, message())  # raises Busy where the door is shut
+        seconds = time.monotonic() - began
+        stop.set()
+    assert len(box.ids()) == 20
+    assert seconds < 10
+
+
+def test_a_small_write_that_meets_a_lock_shuts_no_door(sqlite_url: str) -> None:
+    reading, writing, accepting = engines(sqlite_url)
+    inbox = Inbox(accepting)
+    met: list[str] = []
+
+    def small() -> None:
+        try:
+            with accepting.begin() as connection:
+                connection.execute(sa.select(1))
+        except sa.exc.OperationalError:
+            met.append("locked")
+            raise
+
+    inbox._idle = small
+    with writing.begin() as connection:
+        connection.execute(sa.select(1))
+        inbox.start()
+        assert eventually(lambda: bool(met), 5)
+        assert inbox.shut() is None
+    assert not put(inbox, message()).duplicate
+    inbox.stop()
+    for engine in (reading, writing, accepting):
+        engine.dispose()
