@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+import yaml  # type: ignore[import-untyped]
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
 from kubernetes.client.exceptions import ApiException
@@ -24,8 +26,10 @@ from kubernetes.config.incluster_config import load_incluster_config
 from kubernetes.config.kube_config import load_kube_config
 
 from server.clients import CALL_SECONDS
+from server.clients.deadline import POOLS, Deadline
 from server.errors import Misconfigured, Missing, Refused, Transient, Unknown
 
+CONNECT_SECONDS = 2.0
 LOST_SECONDS = 3.0
 """For so long after a lost connection a 403 or 404 may only mean that the API server is starting."""
 
@@ -88,40 +92,44 @@ class KubernetesApi:
             body=body,
             auth_settings=["BearerToken"],
         )
-        deadline = self.monotonic() + CALL_SECONDS
         what = f"kubernetes: {method} {path}"
-        try:
-            response = client.call_api(*request, _request_timeout=(2.0, CALL_SECONDS - 0.5))
-            return response.status, _lower(response.headers), self._read(response.response, deadline)
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            self._lost[cluster] = self.monotonic()
-            raise Transient(f"{what}: no connection ({type(error).__name__})", 1.0) from error
-        except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
-            self._lost[cluster] = self.monotonic()
-            raise Unknown(f"{what}: no answer within {CALL_SECONDS:g} s") from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            self._lost[cluster] = self.monotonic()
-            raise Unknown(f"{what}: the connection broke ({type(error).__name__})", broken=True) from error
-        except ApiException as error:
-            # With retries=False a TLS failure arrives as status 0; nothing was sent.
-            raise Transient(f"{what}: no secure connection ({error.reason})") from error
-        except ValueError as error:
-            # A header that cannot be sent, for example a token with a line break: nothing was sent.
-            raise Transient(f"{what}: the request could not be sent ({type(error).__name__})") from error
+        with Deadline(CALL_SECONDS) as deadline:
+            try:
+                response = client.call_api(*request, _request_timeout=(CONNECT_SECONDS, CALL_SECONDS))
+                return response.status, _lower(response.headers), self._read(response.response)
+            # A header that cannot be sent (a token with a line break) stands in the error's own text: that text goes nowhere.
+            except (urllib3.exceptions.HTTPError, OSError, ApiException, ValueError) as error:
+                clear = self._sorted(cluster, what, error, deadline.passed)
+        raise clear from None
 
-    def _read(self, response: Any, deadline: float) -> bytes:
-        """The body within the deadline, however slowly it drips."""
-        parts: list[bytes] = []
+    def _sorted(self, cluster: str, what: str, error: Exception, late: bool) -> Transient | Unknown:
+        """What a broken call means: not sent, or perhaps sent."""
+        name = type(error).__name__
+        if isinstance(error, ApiException):
+            # With retries=False a TLS failure arrives as status 0. Only a certificate's own failure is certainly before sending.
+            self._lost[cluster] = self.monotonic()
+            said = f"{what}: no secure connection"
+            return Transient(said) if _certificate(error) else Unknown(said, broken=True)
+        if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
+            return Transient(f"{what}: the request could not be sent ({name})")
+        if isinstance(error, urllib3.exceptions.LocationValueError):
+            return Transient(f"{what}: the kubeconfig names no host")
+        self._lost[cluster] = self.monotonic()
+        if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
+            return Transient(f"{what}: no connection ({name})", 1.0)
+        if late or isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+            return Unknown(f"{what}: no answer within {CALL_SECONDS:g} s")
+        return Unknown(f"{what}: the connection broke ({name})", broken=True)
+
+    def _read(self, response: Any) -> bytes:
+        """The whole body; the deadline cuts it off."""
         try:
-            while part := response.read1(65536):
-                parts.append(part)
-                if self.monotonic() > deadline:
-                    raise TimeoutError
+            body: bytes = response.read()
         except BaseException:
             response.close()
             raise
         response.release_conn()
-        return b"".join(parts)
+        return body
 
     def _lately_lost(self, cluster: str) -> bool:
         lost = self._lost.get(cluster)
@@ -130,7 +138,9 @@ class KubernetesApi:
     def _client(self, cluster: str) -> ApiClient:
         with self._lock:
             if cluster not in self._clients:
-                self._clients[cluster] = ApiClient(self._configuration(cluster))
+                client = ApiClient(self._configuration(cluster))
+                client.rest_client.pool_manager.pool_classes_by_scheme = POOLS
+                self._clients[cluster] = client
             return self._clients[cluster]
 
     def _configuration(self, cluster: str) -> Configuration:
@@ -143,8 +153,10 @@ class KubernetesApi:
                 load_kube_config(
                     self.kubeconfig or None, context=context, client_configuration=configuration, persist_config=False
                 )
-        except (ConfigException, OSError) as error:
-            raise Misconfigured(f"cluster {cluster}: the kubeconfig cannot be used ({type(error).__name__})") from error
+        except (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+            # The library's text may quote the file, tokens and all.
+            reason = f"cluster {cluster}: the kubeconfig cannot be used ({type(error).__name__})"
+            raise Misconfigured(reason) from None
         configuration.retries = False
         return configuration
 
@@ -161,7 +173,16 @@ def _date(headers: Mapping[str, str]) -> datetime:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "")
-    return min(float(text), 60.0) if text.isdigit() else None
+    return min(float(text), 60.0) if text.isascii() and text.isdigit() else None
+
+
+def _certificate(error: BaseException | None) -> bool:
+    """Whether a TLS failure is about the other side's certificate."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _object(method: str, path: str, body: bytes) -> dict[str, Any]:

@@ -19,11 +19,22 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the library announces its successor at import
     import pdpyras
 
+from server.clients import CALL_SECONDS
+from server.clients.deadline import POOLS, Deadline
 from server.core.incident import Incident
 from server.core.pagerduty import parse_incident
 from server.errors import Missing, Refused, Transient, Unknown
 
-CONNECT_SECONDS, READ_SECONDS = 2.0, 4.0
+CONNECT_SECONDS = 2.0
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connections that obey the deadline."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As the library does, with our pools."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
 
 class PagerDutyApi:
@@ -53,7 +64,10 @@ class PagerDutyApi:
     def add_note(self, incident: str, content: str) -> str:
         """Adds a note once."""
         body = self._write("POST", f"/incidents/{_id(incident)}/notes", {"note": {"content": content}})
-        return str(body.get("note", {}).get("id", ""))
+        note = body.get("note")
+        if not isinstance(note, dict) or not note.get("id"):
+            raise Unknown(f"pagerduty: POST note to {incident}: the answer names no note")
+        return str(note["id"])
 
     def edit_note(self, incident: str, note: str, content: str) -> None:
         """Replaces a note's text."""
@@ -63,7 +77,9 @@ class PagerDutyApi:
         session = getattr(self._local, "session", None)
         if session is None:
             session = pdpyras.APISession(self.key, default_from=self.sender or None)
-            session.url, session.timeout, session.trust_env = self.url, (CONNECT_SECONDS, READ_SECONDS), False
+            session.url, session.timeout, session.trust_env = self.url, (CONNECT_SECONDS, CALL_SECONDS), False
+            for scheme in POOLS:
+                session.mount(f"{scheme}://", _Adapter())
             # One request each: a positive entry with no attempts left returns the answer at once.
             session.retry.update({429: 1})
             session.max_http_attempts, session.max_network_attempts = -1, 0
@@ -85,7 +101,7 @@ class PagerDutyApi:
     def _write(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         response = self._ask(method, path, json=body)
         status, what = response.status_code, f"pagerduty: {method} {path}: {response.status_code}"
-        if status in (401, 403, 429):
+        if status in (401, 403, 429) or (status == 503 and "retry-after" in response.headers):
             raise Transient(what, _reset(response))
         if status == 404:
             raise Missing(f"{what} not found")
@@ -93,25 +109,42 @@ class PagerDutyApi:
             raise Unknown(what)
         if status >= 300:
             raise Refused(what, status)
-        return _json(response) or {}
+        answer = _json(response)
+        if answer is None:
+            raise Unknown(f"{what}, and the answer is not JSON")
+        return answer
 
     def _ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         what = f"pagerduty: {method} {path}"
-        try:
-            response: requests.Response = self._session().request(method, path, **kwargs)
-        except pdpyras.PDHTTPError as error:
-            return error.response  # type: ignore[no-any-return]
-        except pdpyras.PDClientError as error:
-            self._local.session = None
-            cause = error.__cause__
-            if isinstance(cause, requests.exceptions.ConnectTimeout):
-                raise Transient(f"{what}: no connection", 1.0) from error
-            if isinstance(cause, requests.exceptions.ConnectionError) and _refused_connection(cause):
-                raise Transient(f"{what}: connection refused", 1.0) from error
-            if isinstance(cause, requests.exceptions.Timeout):
-                raise self._unclear(method, f"{what}: no answer within {READ_SECONDS:g} s") from error
-            raise self._unclear(method, f"{what}: the connection broke", broken=True) from error
-        return response
+        with Deadline(CALL_SECONDS) as deadline:
+            try:
+                # Redirects are not followed: the key belongs to the host that was set, and a POST would become a GET.
+                response: requests.Response = self._session().request(method, path, allow_redirects=False, **kwargs)
+                return response
+            except pdpyras.PDHTTPError as error:
+                return error.response  # type: ignore[no-any-return]
+            except pdpyras.PDClientError as error:
+                self._forget()
+                clear = self._sorted(method, what, error.__cause__, deadline.passed)
+        # The library's text may quote a header with the key in it: it goes nowhere.
+        raise clear from None
+
+    def _forget(self) -> None:
+        """A session whose connection broke is not used again."""
+        self._local.session.close()
+        self._local.session = None
+
+    def _sorted(self, method: str, what: str, cause: BaseException | None, late: bool) -> Transient | Unknown:
+        """What a broken call means: not sent, or perhaps sent."""
+        if isinstance(cause, requests.exceptions.ConnectTimeout):
+            return Transient(f"{what}: no connection", 1.0)
+        if isinstance(cause, requests.exceptions.ConnectionError) and _refused_connection(cause):
+            return Transient(f"{what}: connection refused", 1.0)
+        if isinstance(cause, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
+            return Transient(f"{what}: the request could not be sent ({type(cause).__name__})")
+        if late or isinstance(cause, requests.exceptions.Timeout):
+            return self._unclear(method, f"{what}: no answer within {CALL_SECONDS:g} s")
+        return self._unclear(method, f"{what}: the connection broke", broken=True)
 
     @staticmethod
     def _unclear(method: str, said: str, *, broken: bool = False) -> Transient | Unknown:
@@ -143,5 +176,9 @@ def _json(response: requests.Response) -> dict[str, Any] | None:
 
 
 def _reset(response: requests.Response) -> float | None:
-    text = response.headers.get("ratelimit-reset", "")
-    return min(float(text), 60.0) if text.isdigit() else None
+    """How long to wait, where the other side said so."""
+    for name in ("ratelimit-reset", "retry-after"):
+        text = response.headers.get(name, "")
+        if text.isascii() and text.isdigit():
+            return min(float(text), 60.0)
+    return None
