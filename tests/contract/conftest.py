@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from sandbox.start import start
+from tests.cluster import parts
+from tests.cluster.start import ControlPlane
+from tests.contract.scenario import Canary
 from tests.contract.wire import ROLLOUTS, Cluster, rollout
+from tests.contract.worlds import ClusterWorld, SandboxWorld, World
 
 
 @pytest.fixture
@@ -26,3 +31,55 @@ def web(cluster: Cluster) -> str:
     status = {"status": {"currentPodHash": "aaa", "phase": "Paused"}}
     assert cluster.merge(f"{ROLLOUTS}/web/status", status).code == 200
     return f"{ROLLOUTS}/web"
+
+
+# ---- scenarios: one body, two worlds ----
+
+WORLDS = ["sandbox", pytest.param("cluster", marks=pytest.mark.cluster)]
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[ControlPlane]:
+    """The real control plane, once for a session: each start of its controller costs 15 to 20 s."""
+    # Where Go is missing this fails: what cannot run is no pass.
+    with ControlPlane(parts.get(parts.chosen_release(), _say), _say) as running:
+        yield running
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"cluster: {line}\n")
+
+
+@pytest.fixture(scope="session")
+def sandbox_world() -> Iterator[SandboxWorld]:
+    one = SandboxWorld(parts.chosen_release())
+    yield one
+    one.end()
+
+
+@pytest.fixture(scope="session")
+def still_sandbox_world() -> Iterator[SandboxWorld]:
+    """Without a ticker: nobody reconciles."""
+    one = SandboxWorld(parts.chosen_release(), ticking=False)
+    yield one
+    one.end()
+
+
+@pytest.fixture(scope="session")
+def cluster_world(plane: ControlPlane) -> ClusterWorld:
+    return ClusterWorld(plane)
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest) -> World:
+    """The same scenario in each: the sandbox plays the release that the cluster runs."""
+    found: World = request.getfixturevalue(f"{request.param}_world")
+    return found
+
+
+@pytest.fixture
+def canary(world: World) -> Iterator[Canary]:
+    """A canary in a namespace of its own, not yet placed."""
+    one = Canary(world)
+    yield one
+    one.leave()

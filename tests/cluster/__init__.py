@@ -1,0 +1,1 @@
+"""The real control plane, for the tests: built from pinned parts, started on loopback, ended again."""
