@@ -20,10 +20,11 @@ from server.checks import CHECKS
 from server.clients import Clients
 from server.core import guards, match
 from server.core.catalog import RolloutTarget, Target
+from server.core.note import marker
 from server.core.outcome import Call, Finished, LookAgain, Model, Outcome, Plan, Refusal, Remarks, Verdict, Write
 from server.core.run import Report, RunSpec
 from server.db import stamp, unstamp
-from server.errors import Missing, Refused, Transient, Unknown
+from server.errors import Misconfigured, Missing, Refused, Transient, Unknown
 from server.ledger import Ledger
 
 Json = dict[str, Any]
@@ -120,7 +121,7 @@ class RunWorld:
     def _looking(self, look: Callable[[], Json]) -> Json:
         try:
             seen = look()
-        except (Transient, Refused, Unknown) as error:
+        except (Transient, Refused, Unknown, Misconfigured) as error:
             seen = {"unread": error.said}
         return {"at": stamp(self.clients.now()), "by": self.ledger.me, "stopped": self.stopped(), **seen}
 
@@ -216,9 +217,9 @@ class NoteWorld:
         unclear, broken = self.UNCLEAR_SECONDS, self.BROKEN_SECONDS
         return pagerduty_note.post(self.clients.pagerduty, incident, text, unclear, broken)
 
-    def find(self, run: str, incident: str) -> Json:
+    def find(self, run: str, incident: str, second: bool = False) -> Json:
         """Looks for the marker."""
-        return pagerduty_note.find(self.clients.pagerduty, incident, run)
+        return pagerduty_note.find(self.clients.pagerduty, incident, marker(run, second=second))
 
     def edit(self, incident: str, note: str, text: str) -> Json:
         """Edits."""

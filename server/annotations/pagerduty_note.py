@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from server.clients import PagerDuty
-from server.core.note import marker
 from server.errors import Refused, Transient, Unknown
 
 Json = dict[str, Any]
@@ -23,16 +22,15 @@ def post(pagerduty: PagerDuty, incident: str, text: str, unclear: float, broken:
         return {"refused": error.said}
 
 
-def find(pagerduty: PagerDuty, incident: str, run: str) -> Json:
-    """The note that carries the run's marker."""
+def find(pagerduty: PagerDuty, incident: str, mark: str) -> Json:
+    """The note that ends with the marker: a text that only quotes it is somebody else's."""
     try:
         notes = pagerduty.notes(incident)
     except Transient as error:
         return {"unread": error.said}
     except Refused as error:
         return {"unread": error.said}
-    mark = marker(run)
-    found = next((note for note, content in notes if mark in content), None)
+    found = next((note for note, content in notes if content.rstrip().endswith(mark)), None)
     return {"none": True} if found is None else {"note": found}
 
 

@@ -1,6 +1,11 @@
-"""The wording of the one note that people read in the incident. A Report in, text out; nothing is looked up here."""
+"""The wording of the one note that people read in the incident. A Report in, text out; nothing is looked up here.
+
+Titles, alert details and what an API server said are foreign text: they make no line, no marker and no result of their own.
+"""
 
 from __future__ import annotations
+
+import re
 
 from server.core.incident import Alert
 from server.core.outcome import Remarks
@@ -10,18 +15,20 @@ from server.core.states import State
 _MOST_LINE = 500
 
 
-def marker(run: str) -> str:
-    """What the note is found by before it is ever sent again."""
-    return f"[ripcord {run}/note]"
+def marker(run: str, *, second: bool = False) -> str:
+    """What the note ends with, and is found by before it is ever sent again. second: where editing the first one failed."""
+    return f"[ripcord {run}/note{'/2' if second else ''}]"
+
+
+def another(text: str, run: str) -> str:
+    """The same note under the marker of a second one."""
+    return text.removesuffix(marker(run)) + marker(run, second=True)
 
 
 def first(spec: RunSpec, url: str) -> str:
     """The note while the run is under way."""
-    lines = [
-        f"Ripcord: taking {spec.target} back. Proof follows.",
-        f"Evidence: {url}/runs/{spec.id}  {marker(spec.id)}",
-    ]
-    return "\n".join(lines)
+    evidence = f"Evidence: {url}/runs/{spec.id}  {marker(spec.id)}"
+    return f"{_line(f'Ripcord: taking {spec.target} back. Proof follows.')}\n{evidence}"
 
 
 def last(spec: RunSpec, report: Report, url: str, head: tuple[int, str]) -> str:
@@ -37,8 +44,8 @@ def last(spec: RunSpec, report: Report, url: str, head: tuple[int, str]) -> str:
         lines.append(f"Proof: {_proof(report)}")
     lines += [f"Held: {held}" for held in remarks.held]
     lines += [f"Mind: {mind}" for mind in remarks.mind]
-    lines.append(f"Evidence: {url}/runs/{spec.id}  chain {head[0]}:{head[1][:16]}  {marker(spec.id)}")
-    return "\n".join(line.replace("\n", " ")[:_MOST_LINE] for line in lines)
+    evidence = f"Evidence: {url}/runs/{spec.id}  chain {head[0]}:{head[1][:16]}  {marker(spec.id)}"
+    return "\n".join([*map(_line, lines), evidence])
 
 
 def headline(spec: RunSpec, report: Report) -> str:
@@ -50,8 +57,24 @@ def headline(spec: RunSpec, report: Report) -> str:
     if report.state in (State.FAILED, State.UNPROVEN):
         return f"Ripcord: {target}: tried, NOT PROVEN: a person is needed"
     if report.state is State.OBSERVED:
-        return f"Ripcord: {target}: observed: would have {report.said}"
-    return f"Ripcord: {target}: did nothing: {report.said}"
+        return f"Ripcord: {target}: observed: would have {_would_have(report)}"
+    return f"Ripcord: {target}: did nothing: {_no_result(report.said)}"
+
+
+def _would_have(report: Report) -> str:
+    """'aborted production/web-frontend, canary …': the plan says it as an order."""
+    said = _no_result(report.said)
+    if report.plan is not None and not report.plan.calls:
+        return f"written nothing: {said}"
+    verb, space, rest = said.partition(" ")
+    return f"aborted{space}{rest}" if verb == "abort" else said
+
+
+def _no_result(said: str) -> str:
+    """A reason, without the words by which a first line is known."""
+    for words in ("PROVEN", "did nothing", "observed:"):
+        said = said.replace(words, words.lower() if words.isupper() else words.replace(" ", "-").rstrip(":"))
+    return said
 
 
 def _proof(report: Report) -> str:
@@ -89,4 +112,14 @@ def _text(value: object) -> str:
     """A payload's value as one short line of text, quoted by nothing and obeyed by nobody."""
     if value is None or isinstance(value, dict | list):
         return ""
-    return " ".join(str(value).split())[:200]
+    return _one_line(str(value)[:2000])[:200]
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks of any kind, control and direction characters."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _line(text: str) -> str:
+    """One line of the note. A marker inside it would let another run take this note for its own."""
+    return re.sub(r"\[(?=\s*ripcord)", "(", _one_line(text), flags=re.IGNORECASE)[:_MOST_LINE]

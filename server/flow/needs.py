@@ -127,8 +127,8 @@ class Notes(Protocol):
         """Posts once: {"note": id} | {"not_done": said, "retry_after"} | {"unknown": said, "patience": s} | {"refused": said}."""
         ...
 
-    def find(self, run: str, incident: str) -> Json:
-        """Looks for the marker: {"note": id} | {"none": true} | {"unread": said}."""
+    def find(self, run: str, incident: str, second: bool) -> Json:
+        """Looks for the marker (of the second note): {"note": id} | {"none": true} | {"unread": said}."""
         ...
 
     def edit(self, incident: str, note: str, text: str) -> Json:

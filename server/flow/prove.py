@@ -14,7 +14,7 @@ from server.core.states import State
 from server.db import unstamp
 from server.engine.durable import Verbs
 from server.flow.needs import World
-from server.flow.trail import Trail
+from server.flow.trail import Trail, pure
 
 WriteOnce = Callable[[Verbs, RunSpec, World, Trail, Write], Awaitable[bool]]
 PAUSES = (0.15, 0.25, 0.4, 0.6)
@@ -62,6 +62,8 @@ async def _one_check(
         if over:
             return trail.ended(State.UNPROVEN, over)
         await _between(verbs, spec, world, trail, write_once, looks)
+        if trail.guarded is not None:
+            return trail.refused(trail.guarded)
 
 
 async def _look(verbs: Verbs, spec: RunSpec, number: int, world: World, trail: Trail) -> Verdict:
@@ -70,9 +72,9 @@ async def _look(verbs: Verbs, spec: RunSpec, number: int, world: World, trail: T
     if "unread" in look:
         verdict = Verdict(kind="unknown", said=f"cannot be read now: {look['unread']}", at=unstamp(look["at"]))
     else:
-        verdict = Verdict.model_validate(look["verdict"])
+        verdict = pure("verdict", lambda: Verdict.model_validate(look["verdict"]))
         if look.get("state") is not None:
-            verdict = trail.moves.weigh(trail.the_plan, trail.seen, trail.done, verdict)
+            verdict = trail.weigh(verdict)
     _remember(trail, verdict)
     trail.verdict = verdict
     return verdict
@@ -97,9 +99,7 @@ def _over(check: CheckSpec, trail: Trail, verdict: Verdict) -> str | None:
         return verdict.said
     start: datetime = trail.budget_from or trail.now
     limits = [("", check.within)] + [
-        (name, trail.budgets[budget])
-        for name, budget in TRUTHS
-        if budget in trail.budgets and name not in verdict.reached
+        (name, trail.budgets[budget]) for name, budget in TRUTHS if budget in trail.budgets and not trail.reached(name)
     ]
     for name, seconds in sorted(limits, key=lambda limit: limit[1]):
         if trail.now >= start + timedelta(seconds=seconds):

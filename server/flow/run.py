@@ -8,11 +8,12 @@ from typing import Any
 from server.core.outcome import Finished, LookAgain, Outcome, Plan, Refusal, Write
 from server.core.run import Report, RunSpec
 from server.core.states import State
+from server.db import unstamp
 from server.engine.durable import Verbs
 from server.errors import Bug
 from server.flow.needs import World
 from server.flow.prove import prove
-from server.flow.trail import Trail
+from server.flow.trail import Trail, pure
 
 Json = dict[str, Any]
 
@@ -33,7 +34,8 @@ async def carry_out(verbs: Verbs, argument: Json, world: World) -> Json:
         report = trail.bug(bug)
     closed = await verbs.step("end", world.ended, spec, report)
     await _begin_note(verbs, spec, trail, early=False)
-    await verbs.tell(f"n-{spec.id}", "ended", {"joined": closed["joined"]})
+    if trail.note_begun:
+        await verbs.tell(f"n-{spec.id}", "ended", {"joined": closed["joined"]})
     return {"state": closed["state"]}
 
 
@@ -63,8 +65,11 @@ async def _carry(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> Rep
 
 async def _one_step(verbs: Verbs, spec: RunSpec, index: int, world: World, trail: Trail) -> Report | None:
     """Plans and acts until the step wants no further write. None = go on; a report = the run is over."""
-    trail.begin_step(index, world.moves(spec, index), world.budgets(spec))
-    for _ in range(PLANS):
+    trail.begin_step(
+        index, pure("moves", lambda: world.moves(spec, index)), pure("budgets", lambda: world.budgets(spec))
+    )
+    conflicts = 0
+    while conflicts < PLANS:
         plan = await _settle_a_plan(verbs, spec, world, trail)
         if isinstance(plan, Refusal):
             return trail.refused(plan.reason)
@@ -80,6 +85,7 @@ async def _one_step(verbs: Verbs, spec: RunSpec, index: int, world: World, trail
         again = await _act(verbs, spec, world, trail)
         if not isinstance(again, str):
             return again
+        conflicts += 1
     return trail.refused("the target changed each time between plan and write")
 
 
@@ -96,7 +102,7 @@ async def _settle_a_plan(verbs: Verbs, spec: RunSpec, world: World, trail: Trail
             await verbs.sleep(1.0)
             continue
         unread_since = None
-        move = trail.moves.plan(trail.seen, trail.now)
+        move = trail.planning()
         if isinstance(move, LookAgain):
             await verbs.sleep(move.after)
             continue
@@ -130,6 +136,8 @@ async def _act(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> Repor
         if isinstance(move, LookAgain):
             await verbs.sleep(move.after)
         elif not await _write_once(verbs, spec, world, trail, move) or not move.look:
+            if trail.guarded is not None:
+                return trail.refused(trail.guarded)
             continue
         await trail.look(verbs, world)
     outcome = move.outcome
@@ -157,19 +165,21 @@ async def _write_once(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, m
         # The first write of a run that found the work done by somebody else (a wake) passes the guards too.
         stop = await _guards(verbs, spec, world, trail, plan)
         if stop:
-            trail.stopped = stop
+            trail.guarded = stop
             return False
     write = trail.number(move)
-    first = trail.now
+    first, not_done = trail.now, None
     while True:
         intent = await verbs.step(trail.name("intend"), world.intend, spec, index, write)
         if "stopped" in intent:
+            await _stopped(verbs, spec, world, trail, intent["stopped"], write, not_done)
             trail.stop(intent["stopped"], move.n)
             return False
         trail.intended = True
         said = await verbs.step(trail.name("write"), world.write, spec, index, plan, write.call, write.n, intent["by"])
         if "outcome" in said:
             break
+        not_done = str(said["at"])
         wait = float(said.get("retry_after") or NOT_DONE_AFTER)
         if trail.over_budget(first, said["at"], wait):
             said = {"outcome": trail.not_done(write.n, said["at"], said["not_done"])}
@@ -181,3 +191,16 @@ async def _write_once(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, m
     if outcome.kind in ("done", "noop", "unknown"):
         await _begin_note(verbs, spec, trail, early=True)
     return True
+
+
+async def _stopped(
+    verbs: Verbs, spec: RunSpec, world: World, trail: Trail, reason: str, write: Write, not_done: str | None
+) -> None:
+    """The stop switch came on at the last moment. An intent that stands in the chain gets its outcome: nothing was done."""
+    if not_done is not None:
+        outcome = Outcome(
+            kind="refused", said=f"stop switch: {reason}", n=write.n, at=unstamp(not_done), cause="stopped"
+        )
+        await verbs.step(trail.name("outcome"), world.outcome, spec, trail.index, outcome)
+    elif not trail.intended:
+        await verbs.step(trail.name("guard stopped"), world.guard_stopped, spec, f"stop switch: {reason}")

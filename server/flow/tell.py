@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.core.note import another
 from server.engine.durable import Verbs
 from server.flow.needs import World
 
@@ -35,37 +36,37 @@ class Keeper:
         self._count += 1
         return f"{what} {self._count}"
 
-    async def pause(self, tries: int, at_least: float = 0.0) -> None:
-        """Waits before the next try; the run's end is heard meanwhile."""
+    async def pause(self, tries: int, at_least: float = 0.0) -> float:
+        """Waits before the next try; the run's end is heard meanwhile. The seconds that have certainly passed."""
         seconds = max(PAUSES[tries] if tries < len(PAUSES) else 60.0, at_least)
         self.waited += seconds
-        if self.ended and self.joined is not None:
-            await self.verbs.sleep(seconds)
-        else:
-            await self.listen(seconds)
+        if self.joined is None:
+            return 0.0 if await self.listen(seconds) else seconds
+        await self.verbs.sleep(seconds)
+        return seconds
 
-    async def listen(self, seconds: float) -> None:
-        """Waits for the run's end at most so long."""
+    async def listen(self, seconds: float) -> bool:
+        """Waits for the run's end at most so long; whether it was heard."""
         message = await self.verbs.wait("ended", seconds)
         if message is not None:
             self.ended, self.joined = True, list(message["joined"])
+        return message is not None
 
-    async def post(self, incident: str) -> str | None:
-        """Posts the note as it should be now; its id, or None where the incident takes no note."""
+    async def post(self, incident: str, *, second: bool = False) -> str | None:
+        """Posts the note as it should be now; its id, or None where the incident takes no note. second: under another marker."""
         tries = 0
         while self.waited < GIVE_UP:
             ended = self.ended
             kept = await self.verbs.step(self.name("keep"), self.world.about_to_tell, self.run, incident, ended)
-            said = await self.verbs.step(
-                self.name("post"), self.world.post, self.run, incident, kept["text"], kept["by"]
-            )
+            text = another(kept["text"], self.run) if second else kept["text"]
+            said = await self.verbs.step(self.name("post"), self.world.post, self.run, incident, text, kept["by"])
             if "note" in said:
                 self.last_word = ended
-                return await self._stands(incident, str(said["note"]), kept["text"])
+                return await self._stands(incident, str(said["note"]), text)
             if "refused" in said:
                 return None
             if "unknown" in said:
-                note = await self._find(incident, float(said["patience"]))
+                note = await self._find(incident, float(said["patience"]), second)
                 if note is not None:
                     return await self._stands(incident, note, "")
             else:
@@ -73,18 +74,16 @@ class Keeper:
             tries += 1
         return None
 
-    async def _find(self, incident: str, patience: float) -> str | None:
+    async def _find(self, incident: str, patience: float, second: bool) -> str | None:
         """Looks for the marker until it is there, or a list without it was read after `patience` seconds."""
         spent, tries = 0.0, 0
         while self.waited < GIVE_UP:
-            found = await self.verbs.step(self.name("find"), self.world.find, self.run, incident)
+            found = await self.verbs.step(self.name("find"), self.world.find, self.run, incident, second)
             if "note" in found:
                 return str(found["note"])
             if "none" in found and spent >= patience:
                 return None
-            before = self.waited
-            await self.pause(tries)
-            spent += self.waited - before
+            spent += await self.pause(tries)
             tries += 1
         return None
 
@@ -117,19 +116,8 @@ async def keep_note(verbs: Verbs, argument: Json, world: World) -> Json:
     while keeper.joined is None:
         await keeper.listen(600.0)
     if note is not None and not keeper.last_word and not await keeper.edit(keeper.incident, note):
-        await _second(keeper)
+        await keeper.post(keeper.incident, second=True)
     for incident in keeper.joined or []:
         if incident != keeper.incident:
             await keeper.post(incident)
     return {"note": note}
-
-
-async def _second(keeper: Keeper) -> None:
-    """Editing failed: a second note with the last word."""
-    kept = await keeper.verbs.step(keeper.name("keep"), keeper.world.about_to_tell, keeper.run, keeper.incident, True)
-    text = kept["text"].replace("/note]", "/note/2]")
-    said = await keeper.verbs.step(
-        keeper.name("post"), keeper.world.post, keeper.run, keeper.incident, text, kept["by"]
-    )
-    if "note" in said:
-        await keeper._stands(keeper.incident, str(said["note"]), text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from server.core.outcome import Finished, LookAgain, Outcome, Plan, Remarks, Verdict, Write
+from server.core.outcome import Finished, LookAgain, Outcome, Plan, Refusal, Remarks, Verdict, Write
 from server.core.run import Report, RunSpec, Truth
 from server.core.states import State
 from server.db import unstamp
@@ -14,6 +15,15 @@ from server.errors import Bug
 from server.flow.needs import Moves, World
 
 Json = dict[str, Any]
+T = TypeVar("T")
+
+
+def pure(what: str, do: Callable[[], T]) -> T:
+    """What is only computed can have bugs too: they end the run, and never the story that has to close it."""
+    try:
+        return do()
+    except Exception as error:
+        raise Bug(f"{what}: {type(error).__name__}") from error
 
 
 class Trail:
@@ -28,6 +38,7 @@ class Trail:
         self.all_done: list[Outcome] = []
         self.intended = self.note_begun = False
         self.stopped: str | None = None
+        self.guarded: str | None = None
         self.now: datetime = spec.received_at
         self.budget_from: datetime | None = None
         self.budgets: dict[str, float] = {}
@@ -95,7 +106,21 @@ class Trail:
 
     def proceed(self) -> Write | LookAgain | Finished:
         """What the action wants now."""
-        return self.moves.proceed(self.the_plan, self.seen, self.done, self.now, self.stopped is not None)
+        stopped = self.stopped is not None
+        return pure("proceed", lambda: self.moves.proceed(self.the_plan, self.seen, self.done, self.now, stopped))
+
+    def planning(self) -> Plan | Refusal | LookAgain:
+        """What the action makes of the looks so far."""
+        return pure("plan", lambda: self.moves.plan(self.seen, self.now))
+
+    def weigh(self, verdict: Verdict) -> Verdict:
+        """A check's verdict in the light of everything before it."""
+        return pure("weigh", lambda: self.moves.weigh(self.the_plan, self.seen, self.done, verdict))
+
+    def reached(self, truth: str) -> bool:
+        """Whether it held when it was last read: a look that could not read takes nothing away."""
+        found = self.truths.get(truth)
+        return found is not None and found.held is True
 
     # Writes -----------------------------------------------------------------------------------------------------------
 
@@ -145,11 +170,20 @@ class Trail:
             State.UNPROVEN, f"a bug in Ripcord ({bug.said}): look at the target by hand", with_remarks=False
         )
 
+    def _remarks(self) -> Remarks:
+        """Words that cannot be found change no result."""
+        moves = self._moves
+        if moves is None:
+            return Remarks()
+        stopped = self.stopped is not None
+        try:
+            return pure("remarks", lambda: moves.remarks(self.plan, self.seen, self.done, self.verdict, stopped))
+        except Bug as bug:
+            return Remarks(mind=(f"a bug in Ripcord ({bug.said}): more cannot be said here",))
+
     def ended(self, state: State, said: str, *, with_remarks: bool = True) -> Report:
         """The report as of now."""
-        remarks = Remarks()
-        if self._moves is not None and with_remarks:
-            remarks = self._moves.remarks(self.plan, self.seen, self.done, self.verdict, self.stopped is not None)
+        remarks = self._remarks() if with_remarks else Remarks()
         seconds = (self.now - self.spec.received_at).total_seconds()
         return Report(
             state=state,

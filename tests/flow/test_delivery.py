@@ -1,0 +1,99 @@
+"""The story of a delivery: re-read with patience, decide, start; the looks for late alerts and for a PagerDuty that is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from server.db import stamp
+from server.flow.delivery import tell_delivery
+from tests.flow.inline import Clock, History, Inline, told
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Deliveries:
+    """`alerts_at`: the second at which the alerts are there; `away_until`: PagerDuty answers from then on."""
+
+    clock: Clock
+    alerts_at: float = 0.0
+    away_until: float = 0.0
+    max_age: float = 900.0
+    got: Json = field(default_factory=lambda: {"stored": {"id": "d1"}})
+    reads: list[float] = field(default_factory=list)
+    decided: list[tuple[Json, str | None]] = field(default_factory=list)
+
+    def receive(self, delivery: str) -> Json:
+        return self.got
+
+    def read(self, stored: Json) -> Json:
+        now = self.clock.seconds
+        self.reads.append(now)
+        away = now < self.away_until
+        late = not away and now < self.alerts_at
+        at = stamp(self.clock.now())
+        return {"at": at, "reading": {}, "unread": away, "wants_alerts": late, "patience": self.max_age - now}
+
+    def decide(self, stored: Json, read: Json, unread_since: str | None) -> Json:
+        self.decided.append((read, unread_since))
+        return {"start": [{"id": "r-1", "n": 1}, {"id": "r-2", "n": 2}]}
+
+
+@pytest.fixture
+def world() -> Deliveries:
+    return Deliveries(Clock())
+
+
+def tell(world: Deliveries, recorded: History | None = None) -> Inline:
+    engine = Inline(world.clock, "d-d1", recorded)
+    told(tell_delivery(engine, {"delivery": "d1"}, world))  # type: ignore[arg-type]
+    return engine
+
+
+def test_what_was_decided_is_started_under_the_runs_own_ids(world: Deliveries) -> None:
+    assert tell(world).started == [("run", "r-1", {"id": "r-1", "n": 1}), ("run", "r-2", {"id": "r-2", "n": 2})]
+
+
+def test_a_delivery_whose_signature_does_not_fit_starts_nothing(world: Deliveries) -> None:
+    world.got = {"forged": "no"}
+    assert (tell(world).started, world.reads, world.decided) == ([], [], [])
+
+
+def test_alerts_that_come_late_are_looked_for_at_0_1_2_5_10_and_20_seconds(world: Deliveries) -> None:
+    world.alerts_at = 99
+    tell(world)
+    assert world.reads == [0, 1, 2, 5, 10, 20]
+    assert world.decided[0][0]["wants_alerts"] is True
+
+
+def test_the_look_that_finds_them_is_the_last(world: Deliveries) -> None:
+    world.alerts_at = 4
+    tell(world)
+    assert (world.reads, world.decided[0][0]["wants_alerts"]) == ([0, 1, 2, 5], False)
+
+
+def test_a_pagerduty_that_is_away_is_asked_again_after_1_2_5_10_30_and_then_every_60_seconds(world: Deliveries) -> None:
+    world.away_until = 200
+    tell(world)
+    assert world.reads == [0, 1, 3, 8, 18, 48, 108, 168, 228]
+    assert world.decided[0][1] is None
+
+
+def test_when_every_max_age_has_passed_it_is_decided_unread_since_the_first_look(world: Deliveries) -> None:
+    world.away_until, world.max_age = 9999, 100.0
+    tell(world)
+    assert world.decided[0][0]["unread"] is True
+    assert world.decided[0][1] == "2026-11-24T03:12:00.000000Z"
+    assert 100 <= world.reads[-1] < 102
+
+
+def test_told_again_over_its_record_a_delivery_reads_and_decides_nothing(world: Deliveries) -> None:
+    world.away_until, world.alerts_at = 9, 30
+    once = tell(world)
+    again = Deliveries(Clock())
+    twice = tell(again, once.history)
+    assert twice.history.asked == once.history.asked
+    assert (again.reads, again.decided) == ([], [])
