@@ -37,6 +37,9 @@ from server.world import NoteWorld, RunWorld
 
 log = logging.getLogger("ripcord.bootstrap")
 
+BUSY_RUNS, BUSY_NOTES = 4, 2
+"""How many may be busy at a time in one process: in a storm the decisions about what came last must not wait for all runs."""
+
 
 def now() -> datetime:
     """The machine's clock, in UTC."""
@@ -71,7 +74,7 @@ class Executor:
         self._writing = db.writing(url, patience=10)
         self._reading = db.reading(url)
         self._lock = OneExecutor(url, threading.Event().wait)
-        self.engine = Engine(url, self._stories())
+        self.engine = Engine(url, self._stories(), lanes={"run": BUSY_RUNS, "note": BUSY_NOTES})
         ledger = Ledger(self._writing, now, self.engine.me)
         settings = self.settings
         clients = Clients(

@@ -90,7 +90,15 @@ def _postgresql(url: str, patience: float, pool: int) -> sa.Engine:
         pool_size=pool,
         pool_pre_ping=True,
         pool_timeout=patience,
-        connect_args={"connect_timeout": 2, "options": limits},
+        # Without these a network that swallows everything holds a connection until TCP gives up by itself.
+        connect_args={
+            "connect_timeout": 2,
+            "options": limits,
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
+        },
     )
 
 

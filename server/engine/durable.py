@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
+from server.engine.lane import Lane
 from server.errors import Bug
 
 P = ParamSpec("P")
@@ -66,8 +67,8 @@ Story = Callable[[Verbs, Json], Awaitable[Json]]
 class Durable:
     """The verbs, inside one workflow."""
 
-    def __init__(self, engine: Engine, workflow: str) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, workflow: str, lane: Lane | None) -> None:
+        self.engine, self.lane = engine, lane
         self._workflow = workflow
 
     @property
@@ -88,11 +89,17 @@ class Durable:
 
     async def sleep(self, seconds: float) -> None:
         """A durable timer."""
+        self._rest(seconds)
         await DBOS.sleep_async(max(seconds, 0.0))
 
     async def wait(self, topic: str, seconds: float) -> Json | None:
         """A durable message box."""
+        self._rest(seconds)
         return await DBOS.recv_async(topic, timeout_seconds=seconds)
+
+    def _rest(self, seconds: float) -> None:
+        if self.lane is not None and seconds > 0.5:
+            self.lane.leave(self._workflow)
 
     async def tell(self, workflow: str, topic: str, message: Json) -> None:
         """A durable message."""
@@ -107,8 +114,11 @@ class Durable:
 class Engine:
     """Executes stories in this process: exactly one such process on a database (see `lock.py`)."""
 
-    def __init__(self, url: str, stories: Mapping[str, Story], *, poll: float = 0.2) -> None:
+    def __init__(
+        self, url: str, stories: Mapping[str, Story], *, poll: float = 0.2, lanes: Mapping[str, int] | None = None
+    ) -> None:
         self.url, self.stories, self.poll = url, stories, poll
+        self.lanes = {story: Lane(size) for story, size in (lanes or {}).items()}
         self.me = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.alive = False
         self._stopping = threading.Event()
@@ -198,9 +208,14 @@ def _generic() -> Callable[[str, Json], Coroutine[Any, Any, Json]]:
             engine, workflow = _current, str(DBOS.workflow_id)
             if engine is None:
                 raise Bug("a workflow without an engine")
+            lane = engine.lanes.get(story)
             try:
-                return await engine.stories[story](Durable(engine, workflow), argument)
+                if lane is not None:
+                    await lane.enter(workflow)
+                return await engine.stories[story](Durable(engine, workflow, lane), argument)
             finally:
+                if lane is not None:
+                    lane.leave(workflow)
                 engine.over(workflow)
 
         _registered.append(ripcord)

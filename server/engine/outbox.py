@@ -27,7 +27,7 @@ STALE = timedelta(
     seconds=5
 )  # a claim that old belongs to a dead process, or to one so slow that its start will do nothing
 CALM = 0.03  # a big commit younger than this is a burst under way
-PATIENCE = 0.1  # the longest that a burst may hold back one start
+PATIENCE = 0.01  # the longest that a burst may hold back one start
 
 log = logging.getLogger("ripcord.outbox")
 
@@ -193,4 +193,4 @@ class Dispatcher:
         """During a burst answering comes first: both share one interpreter."""
         ends = time.monotonic() + PATIENCE
         while (now := time.monotonic()) < ends and now - self.hooks.last_big_commit() < CALM:
-            self._stopping.wait(0.01)
+            self._stopping.wait(0.002)

@@ -29,7 +29,9 @@ def test_ready_says_so(door: Door) -> None:
 
 
 def test_not_ready_without_its_migrations(door: Door) -> None:
-    answer = client(door, migrations=lambda: "the database is not at this version: run ./ripcord migrate").get("/readyz")
+    answer = client(door, migrations=lambda: "the database is not at this version: run ./ripcord migrate").get(
+        "/readyz"
+    )
     assert answer.status_code == 503
     assert answer.json["problems"] == ["the database is not at this version: run ./ripcord migrate"]
 
