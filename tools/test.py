@@ -1,5 +1,7 @@
 """`./ripcord test [PATH …]`: every test, with the PostgreSQL that it needs; fails on any skip (tests/conftest.py).
 
+`--cluster`: instead of them the tests that need the real control plane; Go builds it when it is not there yet.
+
 As root it installs Debian's PostgreSQL when there is none, and starts a server of its own for this run. Without either, the
 server that RIPCORD_TEST_DATABASE_URL names is used; its user must be allowed to create databases.
 """
@@ -15,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.cluster import parts
 from tests.support import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,15 +27,16 @@ _APT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 def main(argv: list[str]) -> int:
     """The exit code: pytest's own, or 1 with one sentence where it could not start."""
-    if "--cluster" in argv:
-        print("ripcord test --cluster: not built yet", file=sys.stderr)
-        return 1
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))
     try:
+        if "--cluster" in argv:
+            return _cluster([one for one in argv if one != "--cluster"])
         with _server() as url:
-            return _pytest(argv, url)
-    except Missing as problem:
+            code = _pytest(argv, {postgres.VARIABLE: url})
+        print("ripcord test: left out: what needs the real control plane (./ripcord test --cluster)")
+        return code
+    except (Missing, parts.Missing) as problem:
         print(f"ripcord test: {problem}", file=sys.stderr)
         return 1
 
@@ -87,11 +91,18 @@ def _apt(*arguments: str) -> None:
         raise Missing(f"apt-get {arguments[0]} failed (above); the package {postgres.PACKAGE} is missing")
 
 
-def _pytest(argv: list[str], url: str) -> int:
+def _cluster(argv: list[str]) -> int:
+    """What needs the real control plane, in one process: one cluster for all of it. Built first, where its progress is seen."""
+    release = parts.chosen_release()
+    parts.get(release, lambda line: print(f"ripcord test: {line}", file=sys.stderr, flush=True))
+    return _pytest(["-m", "cluster", *argv], {parts.VARIABLE: release})
+
+
+def _pytest(argv: list[str], more: dict[str, str]) -> int:
     # Two workers: the machines that this runs on have two cores. A path given by hand is run in one process, to be read.
     workers = [] if argv else ["-n", "2", "--dist", "worksteal"]
     started = time.monotonic()
-    environment = {**_environment(), postgres.VARIABLE: url}
+    environment = {**_environment(), **more}
     with subprocess.Popen([sys.executable, "-m", "pytest", "-q", *workers, *argv], cwd=ROOT, env=environment) as tests:
         try:
             code = tests.wait()

@@ -78,11 +78,6 @@ def test_an_unknown_verb_is_named_and_is_a_usage_error() -> None:
     assert "there is no verb abort" in answer.stderr
 
 
-def test_the_cluster_says_plainly_that_it_is_not_built_yet() -> None:
-    answer = ripcord("cluster")
-    assert (answer.returncode, answer.stderr) == (1, "ripcord cluster: not built yet\n")
-
-
 @pytest.mark.parametrize(
     ("verb", "call"),
     [
@@ -91,6 +86,7 @@ def test_the_cluster_says_plainly_that_it_is_not_built_yet() -> None:
         ("bench", "-m bench"),
         ("test tests/unit", "-m tools.test tests/unit"),
         ("check", "-m tools.check"),
+        ("cluster --scene", "-m tools.cluster --scene"),
         ("serve", "-m server serve"),
         ("audit verify --anchor 3:ab", "-m server audit verify --anchor 3:ab"),
         ("token link", "-m server token link"),
