@@ -15,8 +15,10 @@ import pytest
 
 from sandbox.kubernetes import kubeconfig
 from sandbox.start import Sandbox, start
+from server.annotations import pagerduty_note
 from server.clients.kubernetes import KubernetesApi
 from server.clients.pagerduty import PagerDutyApi
+from server.core.note import marker
 from server.errors import Misconfigured, Missing, Refused, RipcordError, Transient, Unknown
 from tests.contract.strange_server import answering, http
 from tests.contract.wire import JSON_PATCH, ROLLOUTS, Cluster, rollout
@@ -430,3 +432,10 @@ def test_a_kubeconfig_that_cannot_be_used_is_named_without_a_word_of_it(tmp_path
 def test_a_context_that_does_not_exist_is_named(town: Town) -> None:
     error = error_of(lambda: town.kubernetes.get("elsewhere", PATH))
     assert (type(error), "cluster elsewhere" in error.said) == (Misconfigured, True)
+
+
+def test_a_note_that_only_quotes_a_marker_is_not_taken_for_our_own(town: Town) -> None:
+    town.pagerduty.add_note(town.incident, "see [ripcord r-1/note] above")
+    assert pagerduty_note.find(town.pagerduty, town.incident, marker("r-1")) == {"none": True}
+    ours = town.pagerduty.add_note(town.incident, "Ripcord: …\nEvidence: …  [ripcord r-1/note]")
+    assert pagerduty_note.find(town.pagerduty, town.incident, marker("r-1")) == {"note": ours}

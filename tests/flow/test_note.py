@@ -112,7 +112,7 @@ def test_a_note_that_was_not_done_is_posted_again(world: Incidents, answer: Json
     assert world.texts() == [LAST]
 
 
-@pytest.mark.parametrize("ends", [0.5, 3.0, 30.0, 300.0])
+@pytest.mark.parametrize("ends", [0.5, 3.0, 49.0, 300.0])
 def test_a_note_whose_fate_is_unknown_is_looked_for_as_long_as_it_may_still_arrive(
     world: Incidents, ends: float
 ) -> None:

@@ -98,6 +98,16 @@ def test_the_earliest_deadline_that_passed_ends_the_proof_unknown(
     assert seconds <= told.seconds < seconds + 1.5
 
 
+def test_of_two_deadlines_that_passed_between_two_looks_the_earlier_one_is_named(world: Runs) -> None:
+    def slow(seconds: float) -> dict[str, Any]:
+        world.clock.move(50)
+        return unknown()(seconds)
+
+    world.verdict = slow
+    assert run(world, within(40)).said == "not proven within 40 s: not yet"
+    assert run(Runs(Clock(), verdict=slow), within(50)).said == "not acknowledged within 45 s: not yet"
+
+
 def test_what_was_acknowledged_stays_so_while_nothing_can_be_read(world: Runs) -> None:
     world.verdict = unknown("accepted", "acknowledged")
     world.unread = lambda seconds: 40 < seconds < 58
