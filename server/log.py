@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable
+from urllib.parse import quote
 
 
 class Redacting(logging.Formatter):
@@ -14,7 +15,13 @@ class Redacting(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
-        self.secrets = tuple(sorted((s for s in secrets if len(s) >= 6), key=len, reverse=True))
+        whole = {secret for secret in secrets if len(secret) >= 6}
+        # A secret of several lines is split or escaped on its way into a text; as repr and JSON write it, it is one as well.
+        parts = {line for secret in whole for line in secret.splitlines() if len(line) >= 6}
+        written = {
+            form for secret in whole for form in (repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, ""))
+        }
+        self.secrets = tuple(sorted(whole | parts | written, key=len, reverse=True))
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, whatever the message holds."""
@@ -23,13 +30,13 @@ class Redacting(logging.Formatter):
             "at": at,
             "level": record.levelname.lower(),
             "log": record.name,
-            "said": record.getMessage(),
+            "said": self.redact(_said(record)),
         }
         for name in ("delivery", "run"):
             if value := getattr(record, name, None):
                 line[name] = value
         if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
+            line["trace"] = self.redact(self.formatException(record.exc_info))
         return self.redact(json.dumps(line, ensure_ascii=True, default=str))
 
     def redact(self, text: str) -> str:
@@ -37,6 +44,14 @@ class Redacting(logging.Formatter):
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
+
+
+def _said(record: logging.LogRecord) -> str:
+    """The message; one whose arguments do not fit is said as it stands, because logging itself would print it line by line."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError, IndexError):
+        return f"{record.msg} {record.args!r}"
 
 
 class Seldom(logging.Filter):

@@ -5,6 +5,7 @@ Each RIPCORD_X may also be given as RIPCORD_X_FILE, the path of a file that hold
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ UPSTREAM = (
 class Settings:
     """RIPCORD_…, in lower case. Secrets do not appear in repr."""
 
-    database_url: str
+    database_url: str = field(repr=False)
     listen: str = "127.0.0.1:8080"
     public_url: str = "http://127.0.0.1:8080"
     runbooks: Path = Path("runbooks")
@@ -69,6 +70,7 @@ class Settings:
         return tuple(
             text
             for text in (
+                _password(self.database_url),
                 self.secret_key,
                 self.pagerduty_api_key,
                 self.launchdarkly_token,
@@ -129,15 +131,32 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def _url(name: str, text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Misconfigured(f"RIPCORD_{name}: expected an http or https URL, not {text!r}")
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(char.isspace() or not char.isprintable() for char in text):
+        raise Misconfigured(f"RIPCORD_{name}: expected an http or https URL, not {_shown(text)}")
     return text.rstrip("/")
+
+
+def _shown(text: str) -> str:
+    """A wrong value as it may be said: without what stands before an @, which may be a password."""
+    return repr(text.rpartition("@")[2][:100])
+
+
+def _password(url: str) -> str:
+    """The password in a URL, as it stands there."""
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""
 
 
 def _listen(text: str) -> str:
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not colon or not host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise Misconfigured(f"RIPCORD_LISTEN: expected host:port, for example 127.0.0.1:8080, not {text!r}")
     return text
 
@@ -155,14 +174,19 @@ def _database(text: str, var: Path) -> str:
 
 def _own_secret(path: Path) -> str:
     """A secret of this installation's own, made once, readable by its owner alone."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
+    if not path.exists():
+        # Written whole under another name and then put in place: two processes that start together take the same one.
         path.parent.mkdir(parents=True, exist_ok=True)
-    made = secrets.token_hex(32)
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(made + "\n")
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    return made
+        found = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} cannot be read ({type(error).__name__})") from error
+    if len(found) < 32:
+        raise Misconfigured(f"{path}: expected at least 32 characters; remove the file and a new one is made")
+    return found
