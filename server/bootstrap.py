@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ from server.world import NoteWorld, RunWorld
 
 log = logging.getLogger("ripcord.bootstrap")
 
+STORM_SECONDS = 0.25
 BUSY_RUNS, BUSY_NOTES = 4, 2
 """How many may be busy at a time in one process: in a storm the decisions about what came last must not wait for all runs."""
 
@@ -74,7 +76,8 @@ class Executor:
         self._writing = db.writing(url, patience=10)
         self._reading = db.reading(url)
         self._lock = OneExecutor(url, threading.Event().wait)
-        self.engine = Engine(url, self._stories(), lanes={"run": BUSY_RUNS, "note": BUSY_NOTES})
+        lanes = {"run": BUSY_RUNS, "note": BUSY_NOTES}
+        self.engine = Engine(url, self._stories(), lanes=lanes, storm=self._storm)
         ledger = Ledger(self._writing, now, self.engine.me)
         settings = self.settings
         clients = Clients(
@@ -86,6 +89,10 @@ class Executor:
         hooks = Hooks(start=self._start, settle=self._settle, last_big_commit=self.last_big_commit)
         self.dispatcher = Dispatcher(self._reading, self._writing, hooks, self.engine.me)
         self._listener = Listener(url, self.dispatcher.awake)
+
+    def _storm(self) -> bool:
+        """Whether many messages arrive just now."""
+        return time.monotonic() - self.last_big_commit() < STORM_SECONDS
 
     def _stories(self) -> dict[str, Story]:
         async def delivery(verbs: Any, argument: Any) -> Any:

@@ -115,10 +115,16 @@ class Engine:
     """Executes stories in this process: exactly one such process on a database (see `lock.py`)."""
 
     def __init__(
-        self, url: str, stories: Mapping[str, Story], *, poll: float = 0.2, lanes: Mapping[str, int] | None = None
+        self,
+        url: str,
+        stories: Mapping[str, Story],
+        *,
+        poll: float = 0.2,
+        lanes: Mapping[str, int] | None = None,
+        storm: Callable[[], bool] = lambda: False,
     ) -> None:
         self.url, self.stories, self.poll = url, stories, poll
-        self.lanes = {story: Lane(size) for story, size in (lanes or {}).items()}
+        self.lanes = {story: Lane(size, storm) for story, size in (lanes or {}).items()}
         self.me = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.alive = False
         self._stopping = threading.Event()

@@ -18,10 +18,15 @@ LONG = 1.0
 
 
 class Lane:
-    """First come, first served."""
+    """First come, first served. storm: while it says yes, one at a time goes in: taking in and deciding come first."""
 
-    def __init__(self, size: int, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._size, self._monotonic = size, monotonic
+    def __init__(
+        self,
+        size: int,
+        storm: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._size, self._storm, self._monotonic = size, storm, monotonic
         self._inside: dict[str, float] = {}
         self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
         self._lock = threading.Lock()
@@ -53,7 +58,7 @@ class Lane:
         with self._lock:
             for other in [one for one, since in self._inside.items() if now - since > LONG]:
                 del self._inside[other]
-            if len(self._inside) >= self._size:
+            if len(self._inside) >= (1 if self._storm() else self._size):
                 return False
             self._inside[key] = now
             return True
