@@ -6,6 +6,7 @@ Each has its own folder, free ports and tokens of its own; several stand side by
 from __future__ import annotations
 
 import base64
+import json
 import random
 import secrets
 import signal
@@ -22,7 +23,7 @@ import urllib3
 import yaml  # type: ignore[import-untyped]
 
 from tests.cluster import access
-from tests.cluster.api import NAMESPACES, ROLLOUTS_API, YAML, Api, Refused
+from tests.cluster.api import NAMESPACES, ROLLOUTS_API, YAML, Api, Object, Refused
 from tests.cluster.folder import Folder
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.parts import VAR, Parts, Say
@@ -152,7 +153,8 @@ class ControlPlane:
                 "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
                 "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount",
-                "--endpoint-reconciler-type=none",
+                "--endpoint-reconciler-type=none", f"--audit-policy-file={path / 'audit.yaml'}",
+                f"--audit-log-path={path / 'audit.log'}",
             ],
         )  # fmt: skip
         if wait:
@@ -199,6 +201,13 @@ class ControlPlane:
         renewed = datetime.fromisoformat(answer.json["spec"]["renewTime"])
         return (datetime.now(UTC) - renewed).total_seconds() < 5
 
+    def asked(self) -> list[Object]:
+        """The API server's own audit log: every request of the product's user that was answered, oldest first."""
+        path = self.folder.path / "audit.log"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        # A server that was killed may have left half a line.
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
     def ended(self) -> list[str]:
         """The names of the parts that have ended by themselves, or by somebody's hand."""
         return [name for name, process in self._processes.items() if process.poll() is not None]
@@ -238,6 +247,12 @@ class ControlPlane:
         rows = [f'{token},{user},{user},"{groups.get(user, "")}"' for user, token in self.tokens.items()]
         _secret(self.folder.path / "tokens.csv", "\n".join(rows) + "\n")
         _secret(self.folder.path / "accounts.key", _signing_key())
+        rules = [
+            {"level": "Request", "users": [PRODUCT], "verbs": ["patch"]},
+            {"level": "Metadata", "users": [PRODUCT]},
+        ]
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"]}
+        (self.folder.path / "audit.yaml").write_text(json.dumps({**policy, "rules": [*rules, {"level": "None"}]}))
 
     def _objects(self) -> None:
         api = self.api()

@@ -90,8 +90,8 @@ def test_a_bound_abort_is_applied_while_its_tests_hold(at: Place) -> None:
         {"op": "replace", "path": "/status/no/such", "value": 1},
         {"op": "add", "path": "/status/no/such", "value": 1},
         {"op": "frob", "path": "/status/abort", "value": True},
-        {"op": "add", "path": "status/abort", "value": True},
-        {"op": "add", "path": "/status/abort"},
+        {"path": "/status/abort", "value": True},
+        {"op": "add", "value": True},
     ],
     ids=json.dumps,
 )
@@ -151,9 +151,19 @@ def test_main_drops_status_and_status_drops_everything_else(at: Place) -> None:
     before = at.object()
     main = at.world.merge(at.web, {"status": {"abort": True}})
     assert (main.code, main.json, main.headers.get("Warning")) == (200, before, None)
-    foreign = {"spec": {"replicas": 9}, "metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}, "uid": "other"}}
+    foreign = {"spec": {"replicas": 9, "paused": True}, "metadata": {"uid": "other", "generation": 7}}
     status = at.world.merge(at.status, foreign)
     assert (status.code, status.json) == (200, before)
+    assert at.object() == before
+
+
+def test_labels_annotations_and_finalizers_sent_to_status_are_dropped(at: Place) -> None:
+    before = at.object()["metadata"]
+    foreign = {"labels": {"a": "b"}, "annotations": {"a": "b"}, "finalizers": ["example.com/a"]}
+    answer = at.world.merge(at.status, {"metadata": foreign})
+    assert answer.code == 200
+    after = at.object()["metadata"]
+    assert {key: after.get(key) for key in foreign} == {key: before.get(key) for key in foreign}
 
 
 def test_a_foreign_uid_is_refused_on_main(at: Place) -> None:
