@@ -261,7 +261,7 @@ def test_what_is_no_id_never_becomes_a_path(town: Town, incident: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("body", [HTML, "[]", "", "{", "[" * 5000])
+@pytest.mark.parametrize("body", [HTML, "[]", "", "{", "[" * 5000], ids=["html", "list", "empty", "cut", "deep"])
 def test_a_200_that_is_no_json_object_is_no_answer(town: Town, vendor: str, body: str) -> None:
     said = {"status": 200, "body": body or " "}
     assert type(provoke(town, READS, vendor, "status", times=1, **said)) is Transient

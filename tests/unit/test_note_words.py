@@ -207,7 +207,7 @@ def everywhere(text: str, state: State) -> tuple[RunSpec, Report]:
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:30])
 def test_foreign_text_makes_no_line_no_marker_and_no_result(text: str, state: State) -> None:
     told = note.last(*everywhere(text, state), URL, HEAD)
     honest = last(spec(), report(state, held=("h",), mind=("m",)))
@@ -221,7 +221,7 @@ def test_foreign_text_makes_no_line_no_marker_and_no_result(text: str, state: St
     assert results == {name for name in ("PROVEN in", "NOT PROVEN", "did nothing", "observed:") if name in honest[0]}
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:30])
 def test_a_target_with_a_strange_name_makes_no_second_line_of_the_first_note(text: str) -> None:
     lines = note.first(spec().model_copy(update={"target": text}), URL).splitlines()
     assert (len(lines), lines[1]) == (2, f"Evidence: {URL}/runs/r-3f  [ripcord r-3f/note]")
