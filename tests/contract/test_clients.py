@@ -201,6 +201,12 @@ def test_any_other_server_error_on_a_write_leaves_it_open_whether_it_was_done(
     town: Town, vendor: str, status: int
 ) -> None:
     error = provoke(town, WRITES, vendor, "status", status=status)
+    assert type(error) is Unknown
+
+
+def test_a_patch_that_a_server_error_answered_is_never_sent_again(town: Town) -> None:
+    """Only `broken` lets the action send it once more: a PATCH behind a 5xx was applied later."""
+    error = provoke(town, WRITES, "kubernetes", "status", status=504)
     assert (type(error), getattr(error, "broken", None)) == (Unknown, False)
 
 
