@@ -116,7 +116,7 @@ VERBS: dict[str, tuple[Callable[[Ledger, RunSpec], object], list[str]]] = {
     "unknown": (lambda ledger, about: ledger.outcome(about, 0, outcome("unknown")), ["r-1/0/1/step_unknown"]),
     "checked": (
         lambda ledger, about: ledger.checked(about, 0, 3, verdict()),
-        ["r-1/check/0/3/check_unknown", "r-1/run_proving"],
+        ["r-1/run_proving", "r-1/check/0/3/check_unknown"],
     ),
     "progress": (lambda ledger, about: ledger.progress(about, end(State.PROVING)), []),
     "told": (lambda ledger, about: ledger.told(about, "Q1", 1, "N1", "first line"), ["r-1/note/1/told"]),
@@ -228,6 +228,11 @@ def test_other_targets_and_observed_runs_hold_nobody_up(ledger: Ledger) -> None:
     assert ledger.take_target(there(ledger, spec(3, target="api"))) is None
     ledger.ended(observed, end(State.OBSERVED))
     assert ledger.take_target(there(ledger, spec(4))) == "r-1"
+
+
+def test_an_observed_run_with_an_earlier_ticket_holds_nobody_up(ledger: Ledger) -> None:
+    there(ledger, spec(1, observed=True))
+    assert ledger.take_target(there(ledger, spec(2))) is None
 
 
 def test_a_lock_whose_holder_is_over_is_free(ledger: Ledger) -> None:
@@ -389,6 +394,16 @@ def test_the_same_incident_in_two_deliveries_starts_one_run_and_joins_nothing(of
     assert kinds(ledger) == ["run", "run"]
     with ledger.engine.connect() as connection:
         assert connection.execute(sa.select(joins)).all() == []
+
+
+def test_an_incident_that_joins_twice_has_joined_once(office: Office, ledger: Ledger) -> None:
+    decide(office, came(office, 1))
+    two = came(office, 2)
+    decide(office, two)
+    decide(office, {**two, "id": "d3"})
+    assert kinds(ledger) == ["joined", "joined", "run"]
+    with ledger.engine.connect() as connection:
+        assert [one.incident for one in connection.execute(sa.select(joins))] == ["QINC2"]
 
 
 def test_the_incidents_that_joined_are_told_at_the_end(office: Office, ledger: Ledger) -> None:
