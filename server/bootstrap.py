@@ -20,7 +20,10 @@ from server.checks import CHECKS
 from server.clients import Clients
 from server.clients.kubernetes import KubernetesApi
 from server.clients.pagerduty import PagerDutyApi
+from server.clients.upstreams import Upstreams
 from server.core import match, note
+from server.core.catalog import RolloutTarget
+from server.core.library import Library
 from server.core.runbook import Known
 from server.deciding import DeliveryWorld
 from server.engine.durable import Engine, Story
@@ -59,7 +62,7 @@ class World(DeliveryWorld, RunWorld, NoteWorld):
     def _words(self, run: str, ended: bool) -> str:
         spec, report, head = self.ledger.report(run)
         if report is None or not ended:
-            return note.first(spec, self.settings.public_url)
+            return note.first(spec, self.settings.public_url, head)
         return note.last(spec, report, self.settings.public_url, head)
 
 
@@ -84,6 +87,7 @@ class Executor:
             kubernetes=KubernetesApi(settings.kubeconfig),
             pagerduty=PagerDutyApi(settings.pagerduty_url, settings.pagerduty_api_key, settings.pagerduty_from, now),
             now=now,
+            upstreams=Upstreams(now),
         )
         self.world = World(settings, clients, ledger, self.shelf)
         hooks = Hooks(start=self._start, settle=self._settle, last_big_commit=self.last_big_commit)
@@ -126,6 +130,10 @@ class Executor:
         """A message was committed in this process."""
         self.dispatcher.awake.set()
 
+    def warnings(self) -> list[str]:
+        """What a person should know although it executes."""
+        return self.world.clients.upstreams.warnings()
+
     def alive(self) -> bool:
         """Whether it executes."""
         return self.engine.alive and self.dispatcher.alive()
@@ -152,6 +160,15 @@ def known() -> Known:
 def shelf(settings: Settings) -> Shelf:
     """The runbooks, strictly: an error is Misconfigured with file and line."""
     return Shelf(settings.runbooks, known())
+
+
+def check_kubeconfig(settings: Settings, library: Library) -> None:
+    """A kubeconfig that is set must lead to every cluster of the catalog; said at the start, not at three in the morning."""
+    if not settings.kubeconfig:
+        return
+    api = KubernetesApi(settings.kubeconfig)
+    for cluster in sorted({t.cluster for t in library.catalog.targets.values() if isinstance(t, RolloutTarget)}):
+        api.configuration(cluster)
 
 
 def missing_migrations(reading: sa.Engine) -> str | None:

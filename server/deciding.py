@@ -98,7 +98,9 @@ class DeliveryWorld:
         except Missing:
             return {**answer, "reading": {"gone": True}}
         except Transient as error:
+            self.clients.upstreams.failed("pagerduty", error.said)
             return {**answer, "unread": True, "reading": {"unread": error.said}}
+        self.clients.upstreams.answered("pagerduty")
         wants = match.wants_alerts(read, library)
         return {**answer, "wants_alerts": wants, "reading": {"incident": read.model_dump(mode="json")}}
 

@@ -137,8 +137,8 @@ class Ledger:
         evidence = {"reached": list(verdict.reached), **verdict.evidence}
         entry = self._entry(spec, f"{spec.id}/check/{check}/{look}/{tag.value}", tag, verdict.said, None, evidence)
         with self.engine.begin() as connection:
-            journal.append(connection, self.now(), entry)
             self._enter(connection, spec, State.PROVING, verdict.said)
+            journal.append(connection, self.now(), entry)
 
     def progress(self, spec: RunSpec, report: Report) -> None:
         """How far the run is, for the page."""
@@ -185,18 +185,19 @@ class Ledger:
             )
 
     def report(self, run: str) -> tuple[RunSpec, Report | None, tuple[int, str]]:
-        """A run's beginning and end (None = under way), and the chain's head at its last row."""
+        """A run's beginning and end (None = under way), and the chain's head at its last row (under way: as it is now)."""
         with self.engine.connect() as connection:
             row = connection.execute(
                 sa.select(runs.c.spec, runs.c.report, runs.c.ended_at).where(runs.c.id == run)
             ).one()
             report = Report.model_validate_json(row.report) if row.report and row.ended_at else None
+            standing = journal.head(connection)
             head = connection.execute(
                 sa.select(audit.c.seq, audit.c.hash)
                 .where(audit.c.run == run, audit.c.tag.in_(_LAST))
                 .order_by(audit.c.seq.desc())
             ).first()
-        return RunSpec.model_validate_json(row.spec), report, (head.seq, head.hash) if head else (0, "0" * 64)
+        return RunSpec.model_validate_json(row.spec), report, (head.seq, head.hash) if head else standing
 
     # The note --------------------------------------------------------------------------------------------------------
 

@@ -123,6 +123,9 @@ class RunWorld:
             seen = look()
         except (Transient, Refused, Unknown, Misconfigured) as error:
             seen = {"unread": error.said}
+            self.clients.upstreams.failed("kubernetes", error.said)
+        else:
+            self.clients.upstreams.answered("kubernetes")
         return {"at": stamp(self.clients.now()), "by": self.ledger.me, "stopped": self.stopped(), **seen}
 
     def planned(self, spec: RunSpec, index: int, plan: Plan) -> None:
@@ -136,8 +139,10 @@ class RunWorld:
         except Missing:
             return {"stop": "incident gone"}
         except Transient as error:
+            self.clients.upstreams.failed("pagerduty", error.said)
             late = guards.too_old(spec.occurred_at, spec.max_age, self.clients.now())
             return {"stop": late} if late else {"unread": error.said}
+        self.clients.upstreams.answered("pagerduty")
         now = self.clients.now()
         reason = guards.before_write(
             observed=spec.observed,
@@ -162,7 +167,7 @@ class RunWorld:
         """No row, no write; the stop switch is read here for the last time."""
         if not write.despite_stop and (reason := self.stopped()) is not None:
             return {"stopped": reason}
-        return self.ledger.intend(spec, index, write, f"{'wake' if write.woken else 'intends to'}: {write.call.said}")
+        return self.ledger.intend(spec, index, write, f"intends to: {write.call.said}")
 
     def write(self, spec: RunSpec, index: int, plan: Plan, call: Call, n: int, by: str) -> Json:
         """Sends once, if this is the process that intended it."""

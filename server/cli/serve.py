@@ -73,7 +73,8 @@ class _Web(BaseApplication):  # type: ignore[misc]
 def main(argv: list[str], settings: Settings) -> int:
     """Web and executor in one process, the embedded default."""
     argparse.ArgumentParser(prog="ripcord serve").parse_args(argv)
-    bootstrap.shelf(settings).current()  # a wrong runbook is said before anything starts
+    # What is wrong is said before anything starts.
+    bootstrap.check_kubeconfig(settings, bootstrap.shelf(settings).current())
     _port_is_free(settings)
     migrate.upgrade(settings.database_url)
     print(f"Ripcord on {settings.public_url}\nSign in once, within 15 minutes: {new_link(settings)}", flush=True)
@@ -95,7 +96,7 @@ def worker(argv: list[str], settings: Settings) -> int:
     argparse.ArgumentParser(prog="ripcord worker").parse_args(argv)
     log.start(settings.secrets())
     shelf = bootstrap.shelf(settings)
-    shelf.current()
+    bootstrap.check_kubeconfig(settings, shelf.current())
     bootstrap.need_database(settings)
     executor = bootstrap.Executor(settings, shelf)
     over = threading.Event()
@@ -139,7 +140,7 @@ def _both(settings: Settings) -> tuple[Flask, Callable[[], None]]:
         migrations=lambda: bootstrap.missing_migrations(reading),
         executor=executor.alive,
         executes=True,
-        warnings=lambda: [shelf.problem] if shelf.problem else [],
+        warnings=lambda: [*([shelf.problem] if shelf.problem else []), *executor.warnings()],
     )
 
     def stop() -> None:

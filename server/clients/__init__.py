@@ -6,10 +6,11 @@ Every call has a total deadline (5 s) and is sent once: who may repeat it is dec
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from server.clients.upstreams import Upstreams
 from server.core.incident import Incident
 
 CALL_SECONDS = 5.0
@@ -59,3 +60,4 @@ class Clients:
     kubernetes: Kubernetes
     pagerduty: PagerDuty
     now: Callable[[], datetime]
+    upstreams: Upstreams = field(default_factory=Upstreams)

@@ -138,12 +138,13 @@ class KubernetesApi:
     def _client(self, cluster: str) -> ApiClient:
         with self._lock:
             if cluster not in self._clients:
-                client = ApiClient(self._configuration(cluster))
+                client = ApiClient(self.configuration(cluster))
                 client.rest_client.pool_manager.pool_classes_by_scheme = POOLS
                 self._clients[cluster] = client
             return self._clients[cluster]
 
-    def _configuration(self, cluster: str) -> Configuration:
+    def configuration(self, cluster: str) -> Configuration:
+        """How this cluster is reached. Raises Misconfigured."""
         configuration = Configuration()
         try:
             if not self.kubeconfig and Path("/var/run/secrets/kubernetes.io").exists():

@@ -37,6 +37,9 @@ class _Adapter(requests.adapters.HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS
 
 
+_PAGE, _PAGES = 100, 11  # an incident has at most 1000 alerts
+
+
 class PagerDutyApi:
     """PagerDuty's REST API."""
 
@@ -47,11 +50,24 @@ class PagerDutyApi:
     def incident(self, incident: str) -> Incident:
         """The incident and all its alerts."""
         body = self._read(f"/incidents/{_id(incident)}")
-        alerts = self._read(f"/incidents/{_id(incident)}/alerts", {"limit": 100})
+        alerts = self._alerts(incident)
         try:
-            return parse_incident(body["incident"], alerts["alerts"], self.now())
+            return parse_incident(body["incident"], alerts, self.now())
         except (KeyError, TypeError, ValueError) as error:
             raise Transient(f"pagerduty: incident {incident}: not the shape of an incident") from error
+
+    def _alerts(self, incident: str) -> list[dict[str, Any]]:
+        """All of them: one that is not read could be the one that names another target."""
+        found: list[dict[str, Any]] = []
+        for _page in range(_PAGES):
+            answer = self._read(f"/incidents/{_id(incident)}/alerts", {"limit": _PAGE, "offset": len(found)})
+            page = answer.get("alerts")
+            if not isinstance(page, list):
+                raise Transient(f"pagerduty: alerts of {incident}: not the shape of alerts")
+            found += [one for one in page if isinstance(one, dict)]
+            if answer.get("more") is not True or not page:
+                return found
+        raise Transient(f"pagerduty: alerts of {incident}: more than {_PAGES * _PAGE}, which PagerDuty does not have")
 
     def notes(self, incident: str) -> list[tuple[str, str]]:
         """The incident's notes."""
@@ -106,7 +122,8 @@ class PagerDutyApi:
         if status == 404:
             raise Missing(f"{what} not found")
         if status >= 500:
-            raise Unknown(what)
+            # It answered: it took effect already, or never will. That is clear as soon as after a broken connection.
+            raise Unknown(what, broken=True)
         if status >= 300:
             raise Refused(what, status)
         answer = _json(response)

@@ -110,6 +110,8 @@ def _one(
     try:
         _starts(delivery.delivery, runbook, checked)
         known = _known(incident)
+        if not _open(alerts) and (over := guards.resolved(known)) is not None:
+            raise _No(over)
         target = _target(known, alerts, runbook, library, checked)
         _when(delivery.delivery, alerts, runbook, checked)
         return _guarded(delivery, known, runbook, target, holds, now, checked)

@@ -25,9 +25,9 @@ def another(text: str, run: str) -> str:
     return text.removesuffix(marker(run)) + marker(run, second=True)
 
 
-def first(spec: RunSpec, url: str) -> str:
-    """The note while the run is under way."""
-    evidence = f"Evidence: {url}/runs/{spec.id}  {marker(spec.id)}"
+def first(spec: RunSpec, url: str, head: tuple[int, str]) -> str:
+    """The note while the run is under way. head: the chain's head as it is worded."""
+    evidence = f"Evidence: {url}/runs/{spec.id}  chain {head[0]}:{head[1][:16]}  {marker(spec.id)}"
     return f"{_line(f'Ripcord: taking {spec.target} back. Proof follows.')}\n{evidence}"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from server.core.incident import Alert, Incident
-from server.core.text import clean, tidy
+from server.core.text import clean, tidy, within_bounds
 
 Json = dict[str, Any]
 
@@ -40,14 +40,14 @@ def parse_alert(body: Json) -> Alert:
 
 
 def details(body: object) -> Json | None:
-    """body.details, else body.cef_details.details; a text is no data."""
+    """body.details, else body.cef_details.details; a text is no data, and so is what is too much to be kept whole."""
     if not isinstance(body, dict):
         return None
     cef = body.get("cef_details")
     for found in (body.get("details"), cef.get("details") if isinstance(cef, dict) else None):
         if isinstance(found, dict):
             kept: Json = tidy(found)
-            return kept
+            return kept if within_bounds(found) else None
     return None
 
 

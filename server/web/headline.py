@@ -36,7 +36,7 @@ _WHOLE: Mapping[State, str] = MappingProxyType(
         State.ACTING: "Taking {target} back. The proof follows.",
         State.PROVING: "{target} was taken back. Whether traffic is back on stable is being read.",
         State.PROVEN: "{Did}. All traffic is back on {stable}.",
-        State.NOTHING_TO_DO: "{target} was fixed already, and that is proven. Ripcord sent nothing.",
+        State.NOTHING_TO_DO: "{target} was fixed already, and that is proven. {Sent}",
         State.REFUSED: "Ripcord did nothing to {target}.",
         State.FAILED: "{Did}, but it did not hold: a person is needed.",
         State.UNPROVEN: "{Did}, but nothing proves that traffic is back: a person is needed.",
@@ -75,7 +75,8 @@ def sentence(page: RunPage) -> str:
     did = (asked if page.row.state is State.UNPROVEN and not _answered(page) else done).format(target=target)
     if page.row.state in (State.FAILED, State.UNPROVEN) and not sent(page):
         did = f"Ripcord sent nothing to {target}"
-    return _WHOLE[page.row.state].format(target=target, Did=did, stable=_stable(page))
+    nothing = "Ripcord only woke the controller." if sent(page) else "Ripcord sent nothing."
+    return _WHOLE[page.row.state].format(target=target, Did=did, stable=_stable(page), Sent=nothing)
 
 
 def _stable(page: RunPage) -> str:

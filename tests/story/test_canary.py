@@ -172,7 +172,7 @@ def test_a_swallowed_abort_is_woken_once_and_proven(town: Town) -> None:
     patches = town.effects("PATCH", "/rollouts/web-frontend/status")
     assert len(patches) == 2
     assert f"{town.runs()[0]['id']} wake " in patches[1]["body"]
-    assert "Held: the controller did not see the abort, woken once" in town.note()
+    assert "Held: the controller did not see the abort, woken 1 times" in town.note()
     tags = [row["tag"] for row in town.audit()]
     assert tags.count("step_woken") == 1
     assert_every_effect_has_its_rows(town)

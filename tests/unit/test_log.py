@@ -46,13 +46,14 @@ def test_an_event_is_one_line_with_time_level_and_place(out: io.StringIO) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["a\r\nb", "a\nb", "\x1b[2J\x1b]0;owned\x07", "\x00", "\u2028", "\x85", "\x9b31m", "\udcff", "ü"]
+    "text", ["a\r\nb", "a\nb", "\x1b[2J\x1b]0;owned\x07", "\x00", "\u2028", "\x85", "\x9b31m", "\udcff", "ü"], ids=ascii
 )
-def test_whatever_stands_in_it_an_event_stays_one_line_of_plain_ascii(out: io.StringIO, text: str) -> None:
-    logging.getLogger("ripcord.test").info("said: %s", text)
-    raw = out.getvalue()
-    assert (raw.count("\n"), raw.isascii(), raw.rstrip("\n").isprintable()) == (1, True, True)
-    assert lines(out)[0]["said"] == f"said: {text}"
+def test_whatever_stands_in_it_an_event_stays_one_line_of_plain_ascii(text: str) -> None:
+    # Formatted by hand: a half character that went through logging would also stand in what a parallel run sends around.
+    record = logging.LogRecord("ripcord.test", logging.INFO, __file__, 1, "said: %s", (text,), None)
+    raw = log.Redacting(()).format(record)
+    assert (raw.count("\n"), raw.isascii(), raw.isprintable()) == (0, True, True)
+    assert json.loads(raw)["said"] == f"said: {text}"
 
 
 def test_a_traceback_stays_in_its_line(out: io.StringIO) -> None:

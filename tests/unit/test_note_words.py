@@ -84,10 +84,10 @@ def test_every_final_state_has_a_first_line_of_its_own_kind() -> None:
 
 
 def test_while_it_is_under_way_the_first_line_claims_nothing() -> None:
-    lines = note.first(spec(), URL).split("\n")
+    lines = note.first(spec(), URL, HEAD).split("\n")
     assert lines == [
         "Ripcord: taking web-frontend back. Proof follows.",
-        "Evidence: https://ripcord.example/runs/r-3f  [ripcord r-3f/note]",
+        "Evidence: https://ripcord.example/runs/r-3f  chain 1234:9f3c0d1e77aa01b2  [ripcord r-3f/note]",
     ]
     assert not re.search("PROVEN|did nothing|observed", lines[0])
 
@@ -175,7 +175,7 @@ def test_the_marker_ends_the_note_and_a_second_note_has_another_one() -> None:
 def test_the_marker_is_never_cut_off() -> None:
     long = "https://ripcord.example/" + "x" * 900
     assert note.last(spec(), report(State.PROVEN), long, HEAD).endswith("  [ripcord r-3f/note]")
-    assert note.first(spec(), long).endswith("  [ripcord r-3f/note]")
+    assert note.first(spec(), long, HEAD).endswith("  [ripcord r-3f/note]")
 
 
 # ---- foreign text ----
@@ -223,8 +223,8 @@ def test_foreign_text_makes_no_line_no_marker_and_no_result(text: str, state: St
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:30])
 def test_a_target_with_a_strange_name_makes_no_second_line_of_the_first_note(text: str) -> None:
-    lines = note.first(spec().model_copy(update={"target": text}), URL).splitlines()
-    assert (len(lines), lines[1]) == (2, f"Evidence: {URL}/runs/r-3f  [ripcord r-3f/note]")
+    lines = note.first(spec().model_copy(update={"target": text}), URL, HEAD).splitlines()
+    assert (len(lines), lines[1]) == (2, f"Evidence: {URL}/runs/r-3f  chain 1234:9f3c0d1e77aa01b2  [ripcord r-3f/note]")
 
 
 def test_where_no_alert_has_a_name_a_long_title_is_cut() -> None:

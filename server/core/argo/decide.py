@@ -171,5 +171,4 @@ def _somebody(state: RolloutState) -> str:
         # A controller's own abort without a cause is a progress deadline or somebody's flag that it wrote back.
         known = state.abort_by and state.abort_by not in CONTROLLERS
         who = f"by {state.abort_by[:100]}" if known else "by whom is not known"
-    seen = "" if state.aborted_at else ", the controller has not acknowledged it"
-    return f"aborted already{when}, {who}{seen}"
+    return f"aborted already{when}, {who}"

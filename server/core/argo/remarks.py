@@ -74,9 +74,7 @@ def _acknowledgement(story: Story) -> tuple[str, ...]:
             *unreadable,
         )
     wakes = len({one.n for one in story.of_kind("wake") if one.kind in ("done", "unknown")})
-    lines = (
-        [f"the controller did not see the abort, woken {'once' if wakes == 1 else f'{wakes} times'}"] if wakes else []
-    )
+    lines = [f"the controller did not see the abort, woken {wakes} times"] if wakes else []
     if not wakes or came is None:
         lines += _nobody(story, only_if_silent=False)
     return (*lines, *unreadable)

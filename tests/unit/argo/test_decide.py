@@ -94,7 +94,7 @@ def test_an_abort_by_a_known_hand_names_it() -> None:
 def test_an_abort_that_the_controller_has_not_seen_needs_no_second_one() -> None:
     plan, _ = planned(World().flag(by=""))
     assert plan.calls == ()
-    assert plan.somebody == "aborted already, by whom is not known, the controller has not acknowledged it"
+    assert plan.somebody == "aborted already, by whom is not known"
 
 
 def _first_deploy(world: World) -> None:

@@ -57,7 +57,7 @@ def test_an_abort_that_was_overlooked_is_told_with_its_wakes() -> None:
     done = World().aborted().renew(at(5)).look(5)
     woken = outcome("done", 4.1, n=2, what="wake")
     said = remarks([*waiting, done], ACTED, woken)
-    assert said.held == ("the controller did not see the abort, woken once",)
+    assert said.held == ("the controller did not see the abort, woken 1 times",)
     assert said.done.endswith("stable 5c4b; woke the controller once")
 
 
