@@ -184,6 +184,10 @@ class Trail:
     def ended(self, state: State, said: str, *, with_remarks: bool = True) -> Report:
         """The report as of now."""
         remarks = self._remarks() if with_remarks else Remarks()
+        if state in (State.PROVEN, State.NOTHING_TO_DO) and self.spec.after_proof:
+            names = ", ".join(step.action for step in self.spec.after_proof)
+            unbuilt = f"after_proof ({names}) is not built yet and was not done"
+            remarks = remarks.model_copy(update={"mind": (*remarks.mind, unbuilt)})
         seconds = (self.now - self.spec.received_at).total_seconds()
         return Report(
             state=state,
