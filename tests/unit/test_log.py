@@ -97,6 +97,10 @@ def test_a_longer_secret_is_taken_out_before_the_one_that_it_contains() -> None:
     assert log.Redacting(["abcdef", "abcdef-and-more"]).redact("x abcdef-and-more y abcdef") == "x *** y ***"
 
 
+def test_one_line_of_a_key_of_several_lines_is_a_secret_as_well() -> None:
+    assert log.Redacting([LINES]).redact("before second-line-of-a-key after") == "before *** after"
+
+
 def test_what_is_too_short_to_be_a_secret_takes_no_word_out_of_the_log(out: io.StringIO) -> None:
     logging.getLogger("ripcord.test").info("a short sentence")
     assert lines(out)[0]["said"] == "a short sentence"
