@@ -77,6 +77,12 @@ class DeliveryWorld:
         self.ledger.received(stored)
         return {"stored": stored.model_dump(mode="json")}
 
+    def gave_up(self, delivery: str, said: str) -> None:
+        """A bug of ours kept the runbooks from deciding: that is said where people look for the reason."""
+        reason = f"no: a bug in Ripcord, nothing was touched ({said})"
+        with self.ledger.engine.begin() as connection:
+            decisions.nothing_starts(connection, [(delivery, reason)], self.ledger.now())
+
     def read(self, stored: Json) -> Json:
         """Incident and alerts as they are now. patience: seconds until every runbook's max_age has passed."""
         delivery = StoredDelivery.model_validate(stored)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.engine.durable import Verbs
+from server.errors import Bug
 from server.flow.needs import World
 
 Json = dict[str, Any]
@@ -16,7 +17,15 @@ UNREAD_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 async def tell_delivery(verbs: Verbs, argument: Json, world: World) -> Json:
-    """argument: {"delivery": id}."""
+    """argument: {"delivery": id}. A bug of ours is a decision too: no story ends without one."""
+    try:
+        return await _tell(verbs, argument, world)
+    except Bug as bug:
+        await verbs.step("bug", world.gave_up, argument["delivery"], bug.said)
+        return {}
+
+
+async def _tell(verbs: Verbs, argument: Json, world: World) -> Json:
     got = await verbs.step("receive", world.receive, argument["delivery"])
     if "stored" not in got:
         return {}

@@ -111,6 +111,10 @@ class Deliveries(Protocol):
         """Incident and alerts now: {"at", "reading", "unread": bool, "wants_alerts": bool, "patience": seconds left}."""
         ...
 
+    def gave_up(self, delivery: str, said: str) -> None:
+        """Records that a bug of ours kept everybody from deciding."""
+        ...
+
     def decide(self, stored: Json, read: Json, unread_since: str | None) -> Json:
         """Every runbook's decision, recorded: {"start": [RunSpec]}."""
         ...

@@ -25,6 +25,8 @@ class Deliveries:
     got: Json = field(default_factory=lambda: {"stored": {"id": "d1"}})
     reads: list[float] = field(default_factory=list)
     decided: list[tuple[Json, str | None]] = field(default_factory=list)
+    given_up: list[tuple[str, str]] = field(default_factory=list)
+    broken: bool = False
 
     def receive(self, delivery: str) -> Json:
         return self.got
@@ -37,7 +39,12 @@ class Deliveries:
         at = stamp(self.clock.now())
         return {"at": at, "reading": {}, "unread": away, "wants_alerts": late, "patience": self.max_age - now}
 
+    def gave_up(self, delivery: str, said: str) -> None:
+        self.given_up.append((delivery, said))
+
     def decide(self, stored: Json, read: Json, unread_since: str | None) -> Json:
+        if self.broken:
+            raise ZeroDivisionError
         self.decided.append((read, unread_since))
         return {"start": [{"id": "r-1", "n": 1}, {"id": "r-2", "n": 2}]}
 
@@ -97,3 +104,9 @@ def test_told_again_over_its_record_a_delivery_reads_and_decides_nothing(world: 
     twice = tell(again, once.history)
     assert twice.history.asked == once.history.asked
     assert (again.reads, again.decided) == ([], [])
+
+
+def test_a_bug_while_deciding_is_recorded_where_people_look_for_the_reason(world: Deliveries) -> None:
+    world.broken = True
+    assert tell(world).started == []
+    assert world.given_up == [("d1", "decide: ZeroDivisionError")]
