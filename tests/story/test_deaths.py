@@ -85,7 +85,8 @@ def test_death_while_it_reads_the_incident(build: Build) -> None:
 
 def test_death_while_it_proves(build: Build) -> None:
     town = build()
-    town.control("kubernetes", {"controller": {"slow": 4}})
+    # Slow enough to die before the answer, quick enough to need no wake (the first is due after 3 s).
+    town.control("kubernetes", {"controller": {"slow": 2}})
     town.start()
     town.alert()
     eventually(lambda: [row for row in town.audit() if row["tag"] == "check_unknown"], within=20)
