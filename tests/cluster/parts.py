@@ -23,6 +23,7 @@ VAR = ROOT / "var" / "cluster"
 DEFAULT_ROLLOUTS = "v1.10.1"
 VARIABLE = "RIPCORD_CLUSTER_ROLLOUTS"
 OLDEST_GO = (1, 26)
+BESIDE_PATH = "/usr/local/go/bin"
 
 _ROLLOUTS = "github.com/argoproj/argo-rollouts"
 _KUBERNETES = "k8s.io/kubernetes"
@@ -90,7 +91,7 @@ class Go:
 def find_go() -> Go:
     """Go from PATH or /usr/local/go. Missing where there is none that is new enough."""
     wanted = f"Go {'.'.join(map(str, OLDEST_GO))} or newer"
-    program = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    program = shutil.which("go") or shutil.which("go", path=BESIDE_PATH)
     if program is None:
         raise Missing(
             f"{wanted} is needed to build the real control plane, and there is no go on PATH or in /usr/local/go"
