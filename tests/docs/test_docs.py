@@ -16,7 +16,7 @@ from server.triggers import TRIGGERS
 from tests.support.processes import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NOT_SETTINGS = {"RIPCORD_TEST_DATABASE_URL", "RIPCORD_X", "RIPCORD_X_FILE"}
+NOT_SETTINGS = {"RIPCORD_TEST_DATABASE_URL", "RIPCORD_CLUSTER_ROLLOUTS", "RIPCORD_X", "RIPCORD_X_FILE"}
 
 
 def text(*names: str) -> str:
