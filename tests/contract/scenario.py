@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -156,6 +157,19 @@ class Canary:
             return taken and status.get("phase") == phase and whole
 
         eventually(there, within=within, every=0.05, what=f"{phase}")
+        self._quiet()
+
+    def _quiet(self) -> None:
+        """Until nobody has written the Rollout for a while: v1.9.1 overlooks what comes right after a write of its own."""
+        seen = [("", time.monotonic())]
+
+        def quiet() -> bool:
+            version = str(self.rollout["metadata"]["resourceVersion"])
+            if version != seen[-1][0]:
+                seen.append((version, time.monotonic()))
+            return time.monotonic() - seen[-1][1] > 0.5 / self.world.pace
+
+        eventually(quiet, within=20, every=0.02, what="the controller is done")
 
     def until_weights(self, stable: int, canary: int, within: float = 20) -> None:
         eventually(lambda: self.weights == (stable, canary), within=within, every=0.05, what=f"{stable}/{canary}")
