@@ -35,6 +35,9 @@ def web(cluster: Cluster) -> str:
 
 # ---- scenarios: one body, two worlds ----
 
+# Only this release overlooks writes. Under another there is nothing to ask, so nothing is collected (and nothing skipped).
+collect_ignore = [] if parts.chosen_release() == "v1.9.1" else ["test_scenarios_overlooked.py"]
+
 WORLDS = ["sandbox", pytest.param("cluster", marks=pytest.mark.cluster)]
 
 
