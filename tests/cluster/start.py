@@ -201,6 +201,10 @@ class ControlPlane:
         renewed = datetime.fromisoformat(answer.json["spec"]["renewTime"])
         return (datetime.now(UTC) - renewed).total_seconds() < 5
 
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """To one of its parts."""
+        self._processes[name].send_signal(number)
+
     def asked(self) -> list[Object]:
         """The API server's own audit log: every request of the product's user that was answered, oldest first."""
         path = self.folder.path / "audit.log"

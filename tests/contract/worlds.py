@@ -7,6 +7,7 @@ life does not: hold pods back, stop and start the controller.
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +56,7 @@ class World(ABC):
         query: Mapping[str, object] | None = None,
         token: str | None = "",
         headers: Mapping[str, str] | None = None,
+        timeout: float = 15,
     ) -> Answer:
         """Any request as the admin; `token` None sends none, another text sends that."""
 
@@ -108,6 +110,11 @@ class World(ABC):
     @abstractmethod
     def controller_up(self) -> None:
         """Started again; it acts 14 to 20 s later."""
+
+    @abstractmethod
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """The next PATCH gets no answer in this block; what was asked for is carried out after it."""
 
     @abstractmethod
     @contextmanager
@@ -175,10 +182,11 @@ class SandboxWorld(World):
         query: Mapping[str, object] | None = None,
         token: str | None = "",
         headers: Mapping[str, str] | None = None,
+        timeout: float = 15,
     ) -> Answer:
         who = self.user if token == "" else token
         api = Api(f"{self.sandbox.base_url}/kubernetes", who, pool=self._http)
-        return api.call(method, path, body, kind, query=query, headers=headers)
+        return api.call(method, path, body, kind, query=query, headers=headers, timeout=timeout)
 
     def control(self, **settings: Any) -> None:
         """A call to the door that life does not have."""
@@ -198,6 +206,15 @@ class SandboxWorld(World):
 
     def controller_up(self) -> None:
         self.control(controller="up")
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        fault = {"match": {"method": "PATCH"}, "do": "hold_before", "seconds": 60, "times": 1}
+        self.sandbox.world.faults.append([fault])
+        try:
+            yield
+        finally:
+            self.sandbox.world.faults.release()
 
     @contextmanager
     def record(self, namespace: str) -> Iterator[Record]:
@@ -251,12 +268,13 @@ class ClusterWorld(World):
         query: Mapping[str, object] | None = None,
         token: str | None = "",
         headers: Mapping[str, str] | None = None,
+        timeout: float = 15,
     ) -> Answer:
         if token == "":
-            return self._api.call(method, path, body, kind, query=query, headers=headers)
+            return self._api.call(method, path, body, kind, query=query, headers=headers, timeout=timeout)
         api = Api(self.plane.url, token, str(self.plane.certificate))
         try:
-            return api.call(method, path, body, kind, query=query, headers=headers)
+            return api.call(method, path, body, kind, query=query, headers=headers, timeout=timeout)
         finally:
             api.close()
 
@@ -279,6 +297,14 @@ class ClusterWorld(World):
 
     def controller_up(self) -> None:
         self.plane.start_controller()
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        self.plane.signal("kube-apiserver", signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.plane.signal("kube-apiserver", signal.SIGCONT)
 
     @contextmanager
     def record(self, namespace: str) -> Iterator[Record]:
