@@ -28,7 +28,7 @@ from server.core.runbook import Known
 from server.deciding import DeliveryWorld
 from server.engine.durable import Engine, Story
 from server.engine.lock import OneExecutor
-from server.engine.outbox import Dispatcher, Hooks
+from server.engine.outbox import SLOTS, Dispatcher, Hooks
 from server.engine.wake import Listener
 from server.errors import Misconfigured
 from server.flow.delivery import tell_delivery
@@ -95,8 +95,9 @@ class Executor:
         self._listener = Listener(url, self.dispatcher.awake)
 
     def _storm(self) -> bool:
-        """Whether many messages arrive just now."""
-        return time.monotonic() - self.last_big_commit() < STORM_SECONDS
+        """Whether many messages arrive just now, or many wait for their decision."""
+        arriving = time.monotonic() - self.last_big_commit() < STORM_SECONDS
+        return arriving or self.dispatcher.slots.free() < SLOTS // 2
 
     def _stories(self) -> dict[str, Story]:
         async def delivery(verbs: Any, argument: Any) -> Any:

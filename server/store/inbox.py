@@ -34,6 +34,9 @@ from server.store.tables import NEW, deliveries
 BATCH = 64
 BIG = 3  # rows in one commit that make it a burst
 SHUT_AFTER = 1.0  # seconds that a batch may wait before newcomers are sent away
+BREATH = (
+    0.004  # seconds without a write after a big batch: SQLite wakes nobody who waits for its lock, so others need a gap
+)
 PROBE = 0.25  # seconds between two looks at a database that is away
 PATIENCE, ASK = 1.5, 0.002  # seconds that one batch waits for SQLite's lock, and between two tries
 CHANNEL = "ripcord_delivery"
@@ -141,6 +144,8 @@ class Inbox:
                 if batch := self._gather():
                     self._commit(batch)
                 self._rest()
+                if len(batch) >= BIG:
+                    self._pause.wait(BREATH)
 
     def _gather(self) -> list[Waiting]:
         batch: list[Waiting | None] = []
