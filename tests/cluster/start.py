@@ -201,7 +201,7 @@ class ControlPlane:
         renewed = datetime.fromisoformat(answer.json["spec"]["renewTime"])
         return (datetime.now(UTC) - renewed).total_seconds() < 5
 
-    def signal(self, name: str, number: signal.Signals) -> None:
+    def send(self, name: str, number: signal.Signals) -> None:
         """To one of its parts."""
         self._processes[name].send_signal(number)
 

@@ -300,11 +300,11 @@ class ClusterWorld(World):
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
-        self.plane.signal("kube-apiserver", signal.SIGSTOP)
+        self.plane.send("kube-apiserver", signal.SIGSTOP)
         try:
             yield
         finally:
-            self.plane.signal("kube-apiserver", signal.SIGCONT)
+            self.plane.send("kube-apiserver", signal.SIGCONT)
 
     @contextmanager
     def record(self, namespace: str) -> Iterator[Record]:
