@@ -13,8 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-LONG = 1.0
-"""Seconds after which a story inside no longer keeps others out."""
+LONG = 5.0
+"""Seconds after which a story inside no longer keeps others out: as long as one outside call may take."""
+LOOK = 0.25
+"""Seconds between two looks of a story that waits and is not called."""
 
 
 class Lane:
@@ -39,7 +41,7 @@ class Lane:
             with self._lock:
                 self._waiting.append((loop, turn))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(turn, LONG / 4)
+                await asyncio.wait_for(turn, LOOK)
 
     def leave(self, key: str) -> None:
         """Gives the place up; leaving twice is leaving once."""

@@ -20,7 +20,7 @@ from server.core.delivery import StoredDelivery
 from server.store import decisions, deliveries
 from server.store.tables import ENDED, NEW, STARTED
 
-SLOTS = 8  # stories on the way at a time: it bounds the processor, waiting for a network costs nothing
+SLOTS = 4  # stories on the way at a time: it bounds the processor, waiting for a network costs nothing
 LOOK = 64  # rows of one look
 SWEEP = 2.0  # seconds between two looks that nobody asked for
 STALE = timedelta(
