@@ -432,3 +432,8 @@ def test_the_longest_patience_is_that_of_the_runbooks_that_start() -> None:
         runbook("a", max_age="1m"), runbook("b", max_age="5m"), runbook("c", max_age="1h", when=ON_WORKFLOW)
     )
     assert match.longest_max_age(books, delivery().delivery) == 300.0
+
+
+def test_an_incident_that_was_resolved_with_its_alerts_is_called_resolved_and_not_without_data() -> None:
+    over = incident(alert(CANARY, status="resolved"), status="resolved")
+    assert decision(library(), over) == ("no", "incident is 'resolved', wanted an open one")
