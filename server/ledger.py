@@ -257,7 +257,7 @@ def run_entry(
         delivery=spec.delivery,
         incident=spec.incident,
         run=spec.id,
-        step=None if index is None else f"{index} {spec.steps[index].action}",
+        step=None if index is None else f"{index} {spec.step(index).action}",
         runbook=spec.runbook,
         runbook_hash=spec.runbook_hash,
         target=spec.target,

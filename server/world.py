@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from server.actions import ACTIONS, Action
+from server.actions import ABOUT_THE_INCIDENT, ACTIONS, UPSTREAM, Action
 from server.annotations import pagerduty_note
 from server.checks import CHECKS
 from server.clients import Clients
@@ -22,7 +22,7 @@ from server.core import guards, match
 from server.core.catalog import RolloutTarget, Target
 from server.core.note import marker
 from server.core.outcome import Call, Finished, LookAgain, Model, Outcome, Plan, Refusal, Remarks, Verdict, Write
-from server.core.run import Report, RunSpec
+from server.core.run import IncidentTarget, Report, RunSpec
 from server.db import stamp, unstamp
 from server.errors import Misconfigured, Missing, Refused, Transient, Unknown
 from server.ledger import Ledger
@@ -34,6 +34,13 @@ _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 def target_of(spec: RunSpec) -> Target:
     """The target as it was declared when the run was decided."""
     return _TARGET.validate_python(spec.target_spec)
+
+
+def _about(spec: RunSpec, action: str) -> Target | IncidentTarget:
+    """What a step looks at and acts on."""
+    if action in ABOUT_THE_INCIDENT:
+        return IncidentTarget(name=spec.incident, alerts=tuple(alert.id for alert in spec.alerts))
+    return target_of(spec)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,12 @@ class BoundMoves:
     ) -> Write | LookAgain | Finished:
         """What now."""
         return self.action.proceed(plan, self._states(seen), done, now, stopped)
+
+    def put_back(
+        self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], now: datetime
+    ) -> Write | LookAgain | Finished:
+        """What now, where our own step is to be taken back."""
+        return self.action.put_back(plan, self._states(seen), done, now)
 
     def weigh(self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict) -> Verdict:
         """A check's verdict on one look, in the light of all looks and writes before it."""
@@ -87,7 +100,8 @@ class RunWorld:
 
     def moves(self, spec: RunSpec, index: int) -> BoundMoves:
         """The action of a step."""
-        return BoundMoves(self.actions[spec.steps[index].action], spec.steps[index].options)
+        step = spec.step(index)
+        return BoundMoves(self.actions[step.action], step.options)
 
     def budgets(self, spec: RunSpec) -> dict[str, float]:
         """Seconds for each truth."""
@@ -102,9 +116,13 @@ class RunWorld:
 
     def look(self, spec: RunSpec, index: int) -> Json:
         """One look of the action."""
-        action = self.actions[spec.steps[index].action]
-        target = target_of(spec)
-        return self._looking(lambda: {"state": action.observe(target, self.clients).model_dump(mode="json")})
+        name = spec.step(index).action
+        action, target = self.actions[name], _about(spec, name)
+
+        def look() -> Json:
+            return {"state": action.observe(target, self.clients).model_dump(mode="json")}
+
+        return self._looking(look, UPSTREAM.get(name, "kubernetes"))
 
     def check(self, spec: RunSpec, check: int, plan: Plan) -> Json:
         """One look of a check."""
@@ -116,16 +134,16 @@ class RunWorld:
                 "verdict": verdict.model_copy(update={"state": None}).model_dump(mode="json"),
             }
 
-        return self._looking(look)
+        return self._looking(look, "kubernetes" if spec.target_spec.get("kind") != "flag" else "launchdarkly")
 
-    def _looking(self, look: Callable[[], Json]) -> Json:
+    def _looking(self, look: Callable[[], Json], upstream: str) -> Json:
         try:
             seen = look()
         except (Transient, Refused, Unknown, Misconfigured) as error:
             seen = {"unread": error.said}
-            self.clients.upstreams.failed("kubernetes", error.said)
+            self.clients.upstreams.failed(upstream, error.said)
         else:
-            self.clients.upstreams.answered("kubernetes")
+            self.clients.upstreams.answered(upstream)
         return {"at": stamp(self.clients.now()), "by": self.ledger.me, "stopped": self.stopped(), **seen}
 
     def planned(self, spec: RunSpec, index: int, plan: Plan) -> None:
@@ -176,7 +194,7 @@ class RunWorld:
             said = "Ripcord itself was ended with the intent written; whether the request left is not known"
             died = Outcome(kind="unknown", said=said, n=n, at=now, cause="died")
             return {"outcome": died.model_dump(mode="json")}
-        action = self.actions[spec.steps[index].action]
+        action = self.actions[spec.step(index).action]
         try:
             outcome = action.write(plan, call, self.clients, f"{spec.id}/{index}/{n}", n)
         except Transient as error:

@@ -23,7 +23,7 @@ class Action(Protocol):
     Params: type[Options]
 
     def observe(self, target: Any, clients: Clients) -> Model:
-        """One look, reads only. Raises Transient where it cannot be read now."""
+        """One look, reads only. Raises Transient where it cannot be read now. target: see ABOUT_THE_INCIDENT."""
         ...
 
     def state(self, seen: Json) -> Any:
@@ -44,8 +44,13 @@ class Action(Protocol):
         """Exactly one outside write. Raises only Transient: it was certainly not done."""
         ...
 
-    def put_back(self, plan: Plan, seen: Sequence[Any], done: Sequence[Outcome], now: datetime) -> Finished:
-        """Our own reversal of our own step, where there is one."""
+    def put_back(
+        self, plan: Plan, seen: Sequence[Any], done: Sequence[Outcome], now: datetime
+    ) -> Write | LookAgain | Finished:
+        """Pure, asked like proceed: our own reversal of our own step, where there is one. Its writes go on in number.
+
+        Only ever asked of a REVERSIBLE action whose check failed; never where something is unknown.
+        """
         ...
 
     def weigh(self, plan: Plan, seen: Sequence[Any], done: Sequence[Outcome], verdict: Verdict) -> Verdict:
@@ -72,3 +77,9 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "resolve_incident": cast("Action", resolve_incident),
     }
 )
+
+ABOUT_THE_INCIDENT = frozenset({"resolve_incident"})
+"""These are given the run's IncidentTarget (core/run.py) in place of a target of the catalog."""
+
+UPSTREAM: Mapping[str, str] = MappingProxyType({"disable_flag": "launchdarkly", "resolve_incident": "pagerduty"})
+"""Whom an action asks; absent = kubernetes."""

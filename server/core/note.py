@@ -53,7 +53,7 @@ def headline(spec: RunSpec, report: Report) -> str:
     target = spec.target
     if report.state is State.PROVEN:
         seconds = max(1, round(report.seconds or 0))
-        return f"Ripcord: {target} is back on stable. PROVEN in {seconds} s."
+        return f"Ripcord: {target} {_no_result(report.remarks.back)}. PROVEN in {seconds} s."
     if report.state in (State.FAILED, State.UNPROVEN):
         return f"Ripcord: {target}: tried, NOT PROVEN: a person is needed"
     if report.state is State.OBSERVED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -24,6 +25,14 @@ class CheckSpec(Model):
     check: str
     within: float
     settle: float = 5.0
+
+
+class IncidentTarget(Model):
+    """What an action about the incident itself is given in a target's place. alerts: ids of those that name the run's target."""
+
+    kind: Literal["incident"] = "incident"
+    name: str = Field(description="the incident's id")
+    alerts: tuple[str, ...] = ()
 
 
 class RunSpec(Model):
@@ -55,6 +64,10 @@ class RunSpec(Model):
     on_failure: str = "tell"
     after_proof: tuple[StepSpec, ...] = ()
     tell: tuple[str, ...] = ("pagerduty_note",)
+
+    def step(self, index: int) -> StepSpec:
+        """A step by its number; what comes after the proof is numbered on."""
+        return (*self.steps, *self.after_proof)[index]
 
 
 class Truth(Model):

@@ -29,6 +29,12 @@ class Moves(Protocol):
         """What now."""
         ...
 
+    def put_back(
+        self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], now: datetime
+    ) -> Write | LookAgain | Finished:
+        """What now, where our own step is to be taken back."""
+        ...
+
     def weigh(self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict) -> Verdict:
         """A check's verdict on one look, in the light of all looks and writes before it."""
         ...
