@@ -87,8 +87,9 @@ class Ledger:
             }
             key = f"{spec.id}/{index}/step_planned"
             journal.append(connection, self.now(), self._entry(spec, key, Tag.STEP_PLANNED, plan.said, index, evidence))
-            values = {"plan": plan.model_dump_json(), "judged": plan.judged.revision}
-            connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(values))
+            if index < len(spec.steps):  # what comes after the proof is not what the run is about
+                values = {"plan": plan.model_dump_json(), "judged": plan.judged.revision}
+                connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(values))
 
     def wrote_last(self, spec: RunSpec, revision: str) -> str | None:
         """When another run last wrote on this target and revision, as a stamp."""
@@ -103,15 +104,19 @@ class Ledger:
         """A guard ended the run before its first write."""
         self._append(self._entry(spec, f"{spec.id}/guard_stopped", Tag.GUARD_STOPPED, reason))
 
-    def intend(self, spec: RunSpec, index: int, write: Write, said: str) -> Json:
+    def intend(self, spec: RunSpec, index: int, write: Write) -> Json:
         """The row without which nothing is sent. Says which process is about to send."""
+        rows = [self._intent(spec, index, one) for one in (write, *write.also)]
+        with self.engine.begin() as connection:
+            journal.append(connection, self.now(), *rows)
+            self._enter(connection, spec, State.ACTING, write.call.said)
+        return {"by": self.me}
+
+    def _intent(self, spec: RunSpec, index: int, write: Write) -> Entry:
         tag = Tag.STEP_WOKEN if write.woken else Tag.STEP_INTENDED
         key = f"{spec.id}/{index}/{write.n}/{tag.value}"
         evidence = {"effect": f"{spec.id}/{index}/{write.n}", "call": write.call.model_dump(mode="json")}
-        with self.engine.begin() as connection:
-            journal.append(connection, self.now(), self._entry(spec, key, tag, said, index, evidence))
-            self._enter(connection, spec, State.ACTING, write.call.said)
-        return {"by": self.me}
+        return self._entry(spec, key, tag, f"intends to: {write.call.said}", index, evidence)
 
     def outcome(self, spec: RunSpec, index: int, outcome: Outcome) -> None:
         """What became of one write; `wrote_at` starts the cool-down."""
@@ -127,7 +132,7 @@ class Ledger:
         }
         with self.engine.begin() as connection:
             journal.append(connection, self.now(), self._entry(spec, key, tag, outcome.said, index, evidence))
-            if outcome.kind in ("done", "unknown"):
+            if outcome.kind in ("done", "unknown") and index < len(spec.steps):
                 first = sa.func.coalesce(runs.c.wrote_at, sa.bindparam(None, outcome.at, type_=Utc()))
                 connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(wrote_at=first))
 

@@ -185,7 +185,7 @@ class RunWorld:
         """No row, no write; the stop switch is read here for the last time."""
         if not write.despite_stop and (reason := self.stopped()) is not None:
             return {"stopped": reason}
-        return self.ledger.intend(spec, index, write, f"intends to: {write.call.said}")
+        return self.ledger.intend(spec, index, write)
 
     def write(self, spec: RunSpec, index: int, plan: Plan, call: Call, n: int, by: str) -> Json:
         """Sends once, if this is the process that intended it."""

@@ -89,6 +89,9 @@ class Write(Model):
     n: int
     call: Call
     look: bool = True
+    also: tuple[Write, ...] = Field(
+        default=(), description="writes that will follow this one: their intents are committed together with its own"
+    )
     woken: bool = Field(default=False, description="a wake: its intent is the row step_woken")
     despite_stop: bool = Field(
         default=False, description="goes out while the stop switch is on: it takes our own flag off"

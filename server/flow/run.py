@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from server.core.outcome import Finished, LookAgain, Outcome, Plan, Refusal, Write
+from server.core.outcome import Refusal
 from server.core.run import Report, RunSpec
 from server.core.states import State
-from server.db import unstamp
 from server.engine.durable import Verbs
 from server.errors import Bug
+from server.flow.act import act, begin_note, guards, settle_a_plan, write_once
+from server.flow.afterwards import afterwards
 from server.flow.needs import World
 from server.flow.prove import prove
 from server.flow.trail import Trail, pure
 
 Json = dict[str, Any]
 
-READ_PATIENCE = 60.0
-"""Seconds that planning waits for a cluster that cannot be read, before it refuses."""
 PLANS = 4
 """How often a run plans afresh after somebody changed the target between plan and write."""
-NOT_DONE_AFTER = 1.0
 
 
 async def carry_out(verbs: Verbs, argument: Json, world: World) -> Json:
@@ -32,19 +29,12 @@ async def carry_out(verbs: Verbs, argument: Json, world: World) -> Json:
         report = await _carry(verbs, spec, world, trail)
     except Bug as bug:
         report = trail.bug(bug)
+    report = await afterwards(verbs, spec, world, trail, report)
     closed = await verbs.step("end", world.ended, spec, report)
-    await _begin_note(verbs, spec, trail, early=False)
+    await begin_note(verbs, spec, trail, early=False)
     if trail.note_begun:
         await verbs.tell(f"n-{spec.id}", "ended", {"joined": closed["joined"]})
     return {"state": closed["state"]}
-
-
-async def _begin_note(verbs: Verbs, spec: RunSpec, trail: Trail, *, early: bool) -> None:
-    """The note has a workflow of its own, so that PagerDuty never delays a write or a look."""
-    if trail.note_begun or "pagerduty_note" not in spec.tell:
-        return
-    trail.note_begun = True
-    await verbs.start("note", f"n-{spec.id}", {"run": spec.id, "incident": spec.incident, "early": early})
 
 
 async def _carry(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> Report:
@@ -60,7 +50,7 @@ async def _carry(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> Rep
         plan = trail.plan
     if plan is None:
         raise Bug("a runbook without steps")
-    return await prove(verbs, spec, world, trail, _write_once)
+    return await prove(verbs, spec, world, trail, write_once)
 
 
 async def _one_step(verbs: Verbs, spec: RunSpec, index: int, world: World, trail: Trail) -> Report | None:
@@ -70,137 +60,20 @@ async def _one_step(verbs: Verbs, spec: RunSpec, index: int, world: World, trail
     )
     conflicts = 0
     while conflicts < PLANS:
-        plan = await _settle_a_plan(verbs, spec, world, trail)
+        plan = await settle_a_plan(verbs, spec, world, trail)
         if isinstance(plan, Refusal):
             return trail.refused(plan.reason)
         await verbs.step(trail.name("planned"), world.planned, spec, index, plan)
         if spec.observed or plan.calls:
-            stop = await _guards(verbs, spec, world, trail, plan)
+            stop = await guards(verbs, spec, world, trail, plan)
             if stop is not None:
                 if stop == "":  # PagerDuty could not be read for a while: what was planned may be stale
                     continue
                 return trail.refused(stop)
         if spec.observed:
             return trail.ended(State.OBSERVED, plan.said)
-        again = await _act(verbs, spec, world, trail)
+        again = await act(verbs, spec, world, trail)
         if not isinstance(again, str):
             return again
         conflicts += 1
     return trail.refused("the target changed each time between plan and write")
-
-
-async def _settle_a_plan(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> Plan | Refusal:
-    """Looks until the pure plan stands."""
-    trail.begin_plan()
-    unread_since: datetime | None = None
-    while True:
-        look = await trail.look(verbs, world)
-        if "unread" in look:
-            unread_since = unread_since or trail.now
-            if (trail.now - unread_since).total_seconds() > READ_PATIENCE:
-                return Refusal(reason=f"the cluster could not be read: {look['unread']}")
-            await verbs.sleep(1.0)
-            continue
-        unread_since = None
-        move = trail.planning()
-        if isinstance(move, LookAgain):
-            await verbs.sleep(move.after)
-            continue
-        if isinstance(move, Plan):
-            move = move.model_copy(update={"facts": {**move.facts, "run": spec.id}})
-            trail.plan = move
-        return move
-
-
-async def _guards(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, plan: Plan) -> str | None:
-    """None = may act; '' = plan afresh; else the reason of the first guard that holds."""
-    pauses = [1.0, 2.0, 5.0, 10.0, 30.0]
-    waited = False
-    while True:
-        said = await verbs.step(trail.name("guards"), world.guards, spec, plan)
-        if "stop" in said:
-            await verbs.step(trail.name("guard stopped"), world.guard_stopped, spec, said["stop"])
-            return str(said["stop"])
-        if "unread" not in said:
-            return "" if waited else None
-        waited = True
-        await verbs.sleep(pauses.pop(0) if pauses else 60.0)
-
-
-async def _act(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> Report | str | None:
-    """Interprets `proceed` until it finishes. None = go on to the proof; 'again' = plan afresh; a report = over."""
-    while True:
-        move = trail.proceed()
-        if isinstance(move, Finished):
-            break
-        if isinstance(move, LookAgain):
-            await verbs.sleep(move.after)
-        elif not await _write_once(verbs, spec, world, trail, move) or not move.look:
-            if trail.guarded is not None:
-                return trail.refused(trail.guarded)
-            continue
-        await trail.look(verbs, world)
-    outcome = move.outcome
-    if await _resolved(verbs, spec, world, trail, outcome):
-        return None
-    if outcome.kind == "refused" and not trail.wrote:
-        return "again" if outcome.cause == "conflict" else trail.refused(outcome.said)
-    return None
-
-
-async def _resolved(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, outcome: Outcome) -> bool:
-    """An effect whose answer never came was found by reading: its row gets its outcome."""
-    unknown = [o for o in trail.done if o.n == outcome.n and o.kind == "unknown"]
-    if outcome.kind != "done" or not unknown or any(o.n == outcome.n and o.kind == "done" for o in trail.done):
-        return False
-    await verbs.step(trail.name("found"), world.outcome, spec, trail.index, trail.numbered(outcome))
-    trail.done.append(outcome)
-    return True
-
-
-async def _write_once(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, move: Write) -> bool:
-    """Intent, one write, outcome; a write that was certainly not done is sent again under its number. False = stopped."""
-    index, plan = trail.index, trail.the_plan
-    if not plan.calls and not trail.wrote and not trail.intended:
-        # The first write of a run that found the work done by somebody else (a wake) passes the guards too.
-        stop = await _guards(verbs, spec, world, trail, plan)
-        if stop:
-            trail.guarded = stop
-            return False
-    write = trail.number(move)
-    first, not_done = trail.now, None
-    while True:
-        intent = await verbs.step(trail.name("intend"), world.intend, spec, index, write)
-        if "stopped" in intent:
-            await _stopped(verbs, spec, world, trail, intent["stopped"], write, not_done)
-            trail.stop(intent["stopped"], move.n)
-            return False
-        trail.intended = True
-        said = await verbs.step(trail.name("write"), world.write, spec, index, plan, write.call, write.n, intent["by"])
-        if "outcome" in said:
-            break
-        not_done = str(said["at"])
-        wait = float(said.get("retry_after") or NOT_DONE_AFTER)
-        if trail.over_budget(first, said["at"], wait):
-            said = {"outcome": trail.not_done(write.n, said["at"], said["not_done"])}
-            break
-        await verbs.sleep(wait)
-    outcome = Outcome.model_validate(said["outcome"])
-    await verbs.step(trail.name("outcome"), world.outcome, spec, index, outcome)
-    trail.add(outcome, move.n)
-    if outcome.kind in ("done", "noop", "unknown"):
-        await _begin_note(verbs, spec, trail, early=True)
-    return True
-
-
-async def _stopped(
-    verbs: Verbs, spec: RunSpec, world: World, trail: Trail, reason: str, write: Write, not_done: str | None
-) -> None:
-    """The stop switch came on at the last moment. An intent that stands in the chain gets its outcome: nothing was done."""
-    if not_done is not None:
-        outcome = Outcome(
-            kind="refused", said=f"stop switch: {reason}", n=write.n, at=unstamp(not_done), cause="stopped"
-        )
-        await verbs.step(trail.name("outcome"), world.outcome, spec, trail.index, outcome)
-    elif not trail.intended:
-        await verbs.step(trail.name("guard stopped"), world.guard_stopped, spec, f"stop switch: {reason}")

@@ -37,6 +37,7 @@ class Trail:
         self.done: list[Outcome] = []
         self.all_done: list[Outcome] = []
         self.intended = self.note_begun = False
+        self.pending: dict[int, int] = {}
         self.stopped: str | None = None
         self.guarded: str | None = None
         self.now: datetime = spec.received_at
@@ -109,6 +110,17 @@ class Trail:
         stopped = self.stopped is not None
         return pure("proceed", lambda: self.moves.proceed(self.the_plan, self.seen, self.done, self.now, stopped))
 
+    def putting_back(self) -> Write | LookAgain | Finished:
+        """What the action wants now, where its own step is to be taken back."""
+        return pure("put_back", lambda: self.moves.put_back(self.the_plan, self.seen, self.done, self.now))
+
+    def afterwards(self, index: int, moves: Moves, budgets: dict[str, float]) -> Trail:
+        """The memory of a step that comes after the proof: its own looks and outcomes, the same clock and note."""
+        after = Trail(self.spec)
+        after.now, after.note_begun, after.intended = self.now, True, self.intended
+        after.begin_step(index, moves, budgets)
+        return after
+
     def planning(self) -> Plan | Refusal | LookAgain:
         """What the action makes of the looks so far."""
         return pure("plan", lambda: self.moves.plan(self.seen, self.now))
@@ -125,8 +137,15 @@ class Trail:
     # Writes -----------------------------------------------------------------------------------------------------------
 
     def number(self, move: Write) -> Write:
-        """The write under its run-wide number."""
-        return move.model_copy(update={"n": move.n + self._base})
+        """The write under its run-wide number, and those that are intended with it."""
+        also = tuple(self.number(one) for one in move.also)
+        return move.model_copy(update={"n": move.n + self._base, "also": also})
+
+    def intend(self, write: Write) -> None:
+        """Its intent stands in the chain, and those of the writes that go with it."""
+        self.intended = True
+        self.pending.pop(write.n, None)
+        self.pending.update({one.n: self.index for one in write.also})
 
     def numbered(self, outcome: Outcome) -> Outcome:
         """The outcome under its run-wide number."""
@@ -184,10 +203,6 @@ class Trail:
     def ended(self, state: State, said: str, *, with_remarks: bool = True) -> Report:
         """The report as of now."""
         remarks = self._remarks() if with_remarks else Remarks()
-        if state in (State.PROVEN, State.NOTHING_TO_DO) and self.spec.after_proof:
-            names = ", ".join(step.action for step in self.spec.after_proof)
-            unbuilt = f"after_proof ({names}) is not built yet and was not done"
-            remarks = remarks.model_copy(update={"mind": (*remarks.mind, unbuilt)})
         seconds = (self.now - self.spec.received_at).total_seconds()
         return Report(
             state=state,

@@ -103,12 +103,16 @@ VERBS: dict[str, tuple[Callable[[Ledger, RunSpec], object], list[str]]] = {
     "planned": (lambda ledger, about: ledger.planned(about, 0, PLAN), ["r-1/0/step_planned"]),
     "guard_stopped": (lambda ledger, about: ledger.guard_stopped(about, "resolved"), ["r-1/guard_stopped"]),
     "intend": (
-        lambda ledger, about: ledger.intend(about, 0, Write(n=1, call=CALL), "intends"),
+        lambda ledger, about: ledger.intend(about, 0, Write(n=1, call=CALL)),
         ["r-1/0/1/step_intended", "r-1/run_acting"],
     ),
     "wake": (
-        lambda ledger, about: ledger.intend(about, 0, Write(n=2, call=CALL, woken=True), "wake"),
+        lambda ledger, about: ledger.intend(about, 0, Write(n=2, call=CALL, woken=True)),
         ["r-1/0/2/step_woken", "r-1/run_acting"],
+    ),
+    "two intents": (
+        lambda ledger, about: ledger.intend(about, 0, Write(n=1, call=CALL, also=(Write(n=2, call=CALL),))),
+        ["r-1/0/1/step_intended", "r-1/0/2/step_intended", "r-1/run_acting"],
     ),
     "done": (lambda ledger, about: ledger.outcome(about, 0, outcome()), ["r-1/0/1/step_done"]),
     "noop": (lambda ledger, about: ledger.outcome(about, 0, outcome("noop")), ["r-1/0/1/step_done"]),
@@ -275,6 +279,17 @@ def test_the_cool_down_counts_from_the_first_write_and_belongs_to_target_and_ver
     assert ledger.wrote_last(about, "7d9f") is None
     assert ledger.wrote_last(spec(2), "8abc") is None
     assert ledger.wrote_last(spec(2, target="api"), "7d9f") is None
+
+
+def test_what_comes_after_the_proof_neither_starts_the_cool_down_nor_replaces_the_plan(ledger: Ledger) -> None:
+    about = there(ledger, spec(after_proof=(StepSpec(action="resolve_incident"),)))
+    ledger.planned(about, 0, PLAN)
+    later = PLAN.model_copy(update={"judged": Judged(revision="Q1", since=None), "said": "resolve the incident"})
+    ledger.planned(about, 1, later)
+    ledger.outcome(about, 1, outcome())
+    assert (row(ledger, "r-1").judged, Plan.model_validate_json(row(ledger, "r-1").plan)) == ("7d9f", PLAN)
+    assert (ledger.wrote_last(spec(2), "7d9f"), ledger.wrote_last(spec(2), "Q1")) == (None, None)
+    assert keys(ledger) == ["r-1/0/step_planned", "r-1/1/step_planned", "r-1/1/1/step_done"]
 
 
 # ---- deciding ----

@@ -17,6 +17,7 @@ from tests.flow.inline import START, Clock, History, Inline, told
 Json = dict[str, Any]
 CALL = Call(method="PATCH", path="/web", body=[], said="abort production/web")
 WAKE = Call(method="PATCH", path="/web", body=[1], said="wake production/web")
+BACK = Call(method="PATCH", path="/web", body=[2], said="put production/web back")
 PLAN = Plan(said="abort production/web, canary 7d9f", calls=(CALL,), judged=Judged(revision="7d9f", since=None))
 ALREADY = Plan(said="already", calls=(), judged=PLAN.judged, somebody="aborted already at 03:11:00Z, by kim")
 ALL = ("accepted", "acknowledged", "traffic")
@@ -57,6 +58,13 @@ class Moves:
             return Finished(outcome=Outcome(kind="refused", said="stop switch", n=1, at=now, cause="stopped"))
         return Write(n=1, call=plan.calls[0])
 
+    def put_back(
+        self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], now: datetime
+    ) -> Write | LookAgain | Finished:
+        if done[-1].n == 1:
+            return Write(n=2, call=BACK)
+        return Finished(outcome=done[-1])
+
     def weigh(self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], verdict: Verdict) -> Verdict:
         return verdict
 
@@ -80,6 +88,7 @@ class Runs:
 
     clock: Clock
     moves_: Moves = field(default_factory=Moves)
+    later: Moves = field(default_factory=Moves)
     verdict: Callable[[float], Json] = passed
     me: str = "a"
     stop: str | None = None
@@ -93,7 +102,7 @@ class Runs:
     plans = 0
 
     def moves(self, spec: RunSpec, index: int) -> Moves:
-        return self.moves_
+        return self.moves_ if index == 0 else self.later
 
     def budgets(self, spec: RunSpec) -> dict[str, float]:
         return {"acknowledge": 45.0, "traffic": 60.0}
@@ -124,7 +133,7 @@ class Runs:
     def intend(self, spec: RunSpec, index: int, write: Write) -> Json:
         if self.stops and (reason := self.stops.pop(0)) is not None:
             return {"stopped": reason}
-        self.did.append(("intended", write.n))
+        self.did += [("intended", one.n) for one in (write, *write.also)]
         return {"by": self.me}
 
     def write(self, spec: RunSpec, index: int, plan: Plan, call: Call, n: int, by: str) -> Json:
