@@ -69,8 +69,10 @@ def still_sandbox_world() -> Iterator[SandboxWorld]:
 
 
 @pytest.fixture(scope="session")
-def cluster_world(plane: ControlPlane) -> ClusterWorld:
-    return ClusterWorld(plane)
+def cluster_world(plane: ControlPlane) -> Iterator[ClusterWorld]:
+    one = ClusterWorld(plane)
+    yield one
+    one.metrics.end()
 
 
 @pytest.fixture(params=WORLDS)

@@ -90,6 +90,21 @@ class Canary:
         """A new template."""
         self.spec(template=template(version))
 
+    def release_unready(self, version: str, pods: int = 1) -> str:
+        """A new template whose pods are held back from the first; its hash."""
+        old = self.status["currentPodHash"]
+        self.release(version)
+        eventually(lambda: self.status["currentPodHash"] != old, within=20, every=0.005, what=f"{version} is taken over")
+        new = str(self.status["currentPodHash"])
+        self.world.hold(self.namespace, f"web-{new}", pods)
+        eventually(lambda: self.replicaset(new)["spec"]["replicas"] > 0, within=20, what="the canary is wanted")
+        return new
+
+    def scale(self, replicas: int) -> None:
+        """As an autoscaler does it."""
+        answer = self.world.merge(f"{self.path}/scale", {"spec": {"replicas": replicas}})
+        assert answer.code == 200, answer.text
+
     def spec(self, **change: Any) -> None:
         """A merge patch of spec."""
         answer = self.world.merge(self.path, {"spec": change})
@@ -104,6 +119,32 @@ class Canary:
     def abort(self, **more: Any) -> Answer:
         """As the official plugin does it."""
         return self.patch_status(abort=True, **more)
+
+    # ---- what is measured ----
+
+    def answers(self, *values: float, status: int = 200) -> None:
+        """What the metric says from now on."""
+        self.world.metrics.answer(self.namespace, *values, status=status)
+
+    def measured(self, **metric: Any) -> Object:
+        """A template with one metric, and how a Rollout names it."""
+        prometheus = {"address": self.world.metrics.url(self.namespace), "query": 'rate{service="{{args.service}}"}'}
+        chosen = {"name": "error-rate", "interval": "1s", "successCondition": "result[0] < 0.05", **metric}
+        chosen.setdefault("provider", {"prometheus": prometheus})
+        body = {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AnalysisTemplate",
+            "metadata": {"name": "rates"},
+            "spec": {"args": [{"name": "service"}], "metrics": [chosen]},
+        }
+        self._made(f"{self._argo}/analysistemplates", body)
+        return {"templates": [{"templateName": "rates"}], "args": [{"name": "service", "value": "web-canary"}]}
+
+    @property
+    def runs(self) -> list[Object]:
+        """AnalysisRuns, oldest first."""
+        found = self.world.get(f"{self._argo}/analysisruns").json["items"]
+        return sorted(found, key=lambda one: one["metadata"]["creationTimestamp"])
 
     def _made(self, path: str, body: Object) -> None:
         answer = self.world.post(path, body)
@@ -157,9 +198,9 @@ class Canary:
             return taken and status.get("phase") == phase and whole
 
         eventually(there, within=within, every=0.05, what=f"{phase}")
-        self._quiet()
+        self.quiet()
 
-    def _quiet(self) -> None:
+    def quiet(self) -> None:
         """Until nobody has written the Rollout for a while: v1.9.1 overlooks what comes right after a write of its own."""
         seen = [("", time.monotonic())]
 

@@ -1,7 +1,7 @@
 """Two worlds with one door: the sandbox, and the real control plane. What a scenario does and sees goes through here.
 
 Both speak the Kubernetes API over a real socket, keep a record of every write in its order, and offer the same few verbs that
-life does not: hold pods back, stop and start the controller.
+life does not: hold pods back, stop and start the controller, answer a metric.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sandbox.world import TICK_SECONDS
 from tests.cluster.api import JSON, JSON_PATCH, MERGE, NAMESPACES, Answer, Api, Object
 from tests.cluster.kubelet import HOLDS
 from tests.cluster.start import ADMIN, LEASE, ControlPlane
+from tests.contract.metrics import Metrics
 from tests.support.waiting import eventually
 
 _RECORDED = {
@@ -29,6 +30,7 @@ _RECORDED = {
     "replicasets": "/apis/apps/v1/namespaces/{}/replicasets",
     "services": "/api/v1/namespaces/{}/services",
     "virtualservices": "/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
+    "analysisruns": "/apis/argoproj.io/v1alpha1/namespaces/{}/analysisruns",
 }
 
 
@@ -42,6 +44,7 @@ class World(ABC):
 
     def __init__(self) -> None:
         self._made = 0
+        self.metrics = Metrics()
 
     # ---- the API ----
 
@@ -108,8 +111,13 @@ class World(ABC):
         """Killed: its Lease stands."""
 
     @abstractmethod
-    def controller_up(self) -> None:
-        """Started again; it acts 14 to 20 s later."""
+    def controller_up(self, *, handed: bool = False) -> None:
+        """Started again; it acts 14 to 20 s later. `handed`: the Lease need not be waited for, where that can be had."""
+
+    @abstractmethod
+    @contextmanager
+    def standby(self) -> Iterator[None]:
+        """A second controller waits in this block, and takes over when the first goes down."""
 
     @abstractmethod
     @contextmanager
@@ -150,6 +158,25 @@ class Record:
                 return place
         return -1
 
+    def version(self, kind: str, holds: Callable[[Object], object]) -> int:
+        """The resourceVersion of the first write of that kind of which something holds; -1 = none yet."""
+        found = (obj["metadata"]["resourceVersion"] for obj in self.of(kind) if holds(obj))
+        return int(next(found, -1))
+
+    def in_order(self, *writes: tuple[str, str, Callable[[Object], object]], within: float = 20) -> None:
+        """Each (what, kind, holds) comes, and first comes after the one before it first came."""
+
+        def look() -> list[int]:
+            found = [self.version(kind, holds) for _, kind, holds in writes]
+            missing = [what for (what, _, _), version in zip(writes, found, strict=True) if version < 0]
+            assert not missing, f"not written: {missing}"
+            return found
+
+        versions = eventually(look, within=within, what="all writes are there")
+        came = sorted(zip(versions, (what for what, _, _ in writes), strict=True))
+        assert [what for _, what in came] == [what for what, _, _ in writes]
+        assert len(set(versions)) == len(versions), f"two of them are one write: {came}"
+
 
 # ---- the sandbox ----
 
@@ -166,6 +193,7 @@ class SandboxWorld(World):
         self.rollouts = rollouts
         self.sandbox: Sandbox = start(scene=False, ticking=False, seed=5)
         self._ended = threading.Event()
+        self._standby = False
         if ticking:
             threading.Thread(target=self._tick_on, daemon=True).start()
         self._http = urllib3.PoolManager(maxsize=4, retries=False)
@@ -202,10 +230,20 @@ class SandboxWorld(World):
         self.control(unready=None)
 
     def controller_down(self) -> None:
-        self.control(controller="down")
+        self.control(controller="failing_over" if self._standby else "down")
 
-    def controller_up(self) -> None:
+    def controller_up(self, *, handed: bool = False) -> None:
+        del handed  # its clock runs fast: it waits for the Lease in any case
         self.control(controller="up")
+
+    @contextmanager
+    def standby(self) -> Iterator[None]:
+        """Nobody to be seen until the first is gone: `failing_over` is then what `down` is without one."""
+        self._standby = True
+        try:
+            yield
+        finally:
+            self._standby = False
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
@@ -242,6 +280,7 @@ class SandboxWorld(World):
         """Gone."""
         self._ended.set()
         self.sandbox.end()
+        self.metrics.end()
 
 
 # ---- the real control plane ----
@@ -295,8 +334,20 @@ class ClusterWorld(World):
     def controller_down(self) -> None:
         self.plane.stop_controller()
 
-    def controller_up(self) -> None:
+    def controller_up(self, *, handed: bool = False) -> None:
+        if handed:
+            self._api.merge(LEASE, {"spec": {"holderIdentity": ""}})
         self.plane.start_controller()
+
+    @contextmanager
+    def standby(self) -> Iterator[None]:
+        self.plane.start_controller("standby")
+        try:
+            yield
+        finally:
+            # The one that the others know by its name leads again.
+            self.plane.stop_controller("standby")
+            self.controller_up(handed=True)
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
