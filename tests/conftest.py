@@ -13,13 +13,16 @@ from tests.support import postgres
 from tests.support.room import new_folder
 
 BOTH = ("sqlite", "postgresql")
+ROUNDS, CLUSTER_ROUNDS = 12, 60
 
 
 # ---- files ----
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Temporary folders on the quickest place, unless --basetemp says otherwise."""
+    """Temporary folders on the quickest place, unless --basetemp says otherwise; races on the real control plane play more."""
+    if config.option.rounds is None:
+        config.option.rounds = CLUSTER_ROUNDS if config.option.markexpr == "cluster" else ROUNDS
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         folder = new_folder("rt-")
         config.option.basetemp = str(folder / "t")
@@ -28,7 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--rounds: how many rounds a race plays; few in the suite, many on demand."""
-    parser.addoption("--rounds", type=int, default=12, help="rounds of each race (default 12)")
+    said = f"rounds of each race (default {ROUNDS}, on the real control plane {CLUSTER_ROUNDS})"
+    parser.addoption("--rounds", type=int, help=said)
 
 
 # ---- databases ----

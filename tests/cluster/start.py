@@ -61,6 +61,8 @@ class ControlPlane:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._kubelet: Kubelet | None = None
         self._access: access.Everywhere | None = None
+        self._asked: list[Object] = []
+        self._read_to, self._reading = 0, threading.Lock()
 
     # ---- the whole ----
 
@@ -154,7 +156,7 @@ class ControlPlane:
                 f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
                 "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount",
                 "--endpoint-reconciler-type=none", f"--audit-policy-file={path / 'audit.yaml'}",
-                f"--audit-log-path={path / 'audit.log'}",
+                f"--audit-log-path={path / 'audit.log'}", "--audit-log-maxsize=4000",
             ],
         )  # fmt: skip
         if wait:
@@ -208,9 +210,15 @@ class ControlPlane:
     def asked(self) -> list[Object]:
         """The API server's own audit log: every request of the product's user that was answered, oldest first."""
         path = self.folder.path / "audit.log"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        # A server that was killed may have left half a line.
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        with self._reading, suppress(FileNotFoundError), path.open("rb") as log:
+            log.seek(self._read_to)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break  # it is being written
+                self._read_to += len(line)
+                with suppress(ValueError):  # a server that was killed may have left half a line
+                    self._asked.append(json.loads(line))
+        return list(self._asked)
 
     def ended(self) -> list[str]:
         """The names of the parts that have ended by themselves, or by somebody's hand."""
@@ -220,6 +228,7 @@ class ControlPlane:
 
     @property
     def certificate(self) -> Path:
+        """The API server's own, its key beside it (.key)."""
         return self.folder.path / "apiserver" / "apiserver.crt"
 
     def _run(self, name: str, command: list[str]) -> None:

@@ -7,11 +7,13 @@ log, and from Ripcord's audit rows; never from the product's words alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.cluster.api import Object
 from tests.cluster.start import PRODUCT
+from tests.contract.relay import Relay
 from tests.contract.scenario import Canary
 from tests.contract.worlds import ClusterWorld
 from tests.story.town import Town
@@ -26,6 +28,7 @@ class Stage:
     def __init__(self, world: ClusterWorld, folder: Path) -> None:
         self.world, self.canary = world, Canary(world)
         self.town = Town(folder, f"sqlite:///{folder / 'ripcord.db'}")
+        self.relay: Relay | None = None
         self._before = len(world.plane.asked())
 
     def set(self, *, within: int = 60, settle: int = 1) -> None:
@@ -34,28 +37,27 @@ class Stage:
         head, _, rest = path.read_text().partition("verify:\n")
         tail = rest.partition("\n")[2]
         path.write_text(head + _RUNBOOK.format(within=within, settle=settle) + tail)
-        where = self.canary.namespace
-        target = {
-            "kind": "rollout",
-            "strategy": "canary",
-            "team": "web",
-            "cluster": "default",
-            "namespace": where,
-            "name": "web",
-            "pagerduty_services": ["PCANARY"],
-            "named_by": {"rollout": "web", "namespace": where},
-            "mode": "auto",
-        }
-        catalog = {"version": 1, "clusters": {"default": {"rollouts_namespace": "argo-rollouts"}}, "targets": {}}
-        catalog["targets"] = {"web": target}
-        (self.town.runbooks / "targets.yaml").write_text(json.dumps(catalog))
+        self.declare({"web": self.canary})
         for other in ("switch-blue-green-back.yaml", "disable-flag.yaml"):
             (self.town.runbooks / other).unlink()
 
+    def declare(self, canaries: Mapping[str, Canary]) -> None:
+        """The catalog: these targets and no other."""
+        targets = {name: _target(one.namespace) for name, one in canaries.items()}
+        clusters = {"default": {"rollouts_namespace": "argo-rollouts"}}
+        catalog = {"version": 1, "clusters": clusters, "targets": targets}
+        (self.town.runbooks / "targets.yaml").write_text(json.dumps(catalog))
+
     def start(self) -> None:
         """`serve`, ready."""
-        self.town.exports["RIPCORD_KUBECONFIG"] = str(self.world.plane.kubeconfig(PRODUCT))
+        way = self.relay.kubeconfig if self.relay else self.world.plane.kubeconfig(PRODUCT)
+        self.town.exports["RIPCORD_KUBECONFIG"] = str(way)
         self.town.start()
+
+    def through_relay(self) -> Relay:
+        """From its next start on, the server reaches the cluster through a relay."""
+        self.relay = self.relay or Relay(self.world.plane, self.town.folder)
+        return self.relay
 
     def ready(self, **check: int) -> Stage:
         """Server up, and the canary older than any alert to come (whole seconds)."""
@@ -100,7 +102,23 @@ class Stage:
     def close(self) -> None:
         """Ends the server and its sandbox; the canary goes."""
         self.town.close()
+        if self.relay:
+            self.relay.close()
         self.canary.leave()
+
+
+def _target(namespace: str) -> Object:
+    return {
+        "kind": "rollout",
+        "strategy": "canary",
+        "team": "web",
+        "cluster": "default",
+        "namespace": namespace,
+        "name": "web",
+        "pagerduty_services": ["PCANARY"],
+        "named_by": {"rollout": "web", "namespace": namespace},
+        "mode": "auto",
+    }
 
 
 def told(stage: Stage) -> str:
