@@ -42,7 +42,7 @@ def reconcile(now: Pass) -> None:
     keep = {name_of(run) for run in running.values() if run is not None}
     for run in view.runs:
         if name_of(run) not in keep:
-            _terminate(view, run)
+            terminate(view, run)
 
 
 def _stop(now: Pass, current: dict[str, Object | None]) -> None:
@@ -50,12 +50,12 @@ def _stop(now: Pass, current: dict[str, Object | None]) -> None:
     view = now.view
     for kind, run in current.items():
         if run is not None and not (view.is_1_10 and now.aborted):
-            now.pointers[kind] = _pointer(run)
+            now.pointers[kind] = pointer(run)
     for run in view.runs:
-        _terminate(view, run)
+        terminate(view, run)
 
 
-def _terminate(view: View, run: Object) -> None:
+def terminate(view: View, run: Object) -> None:
     if status_of(run).get("phase") in assess.ENDED:
         return
     view.patch("analysisruns", run, {"spec": {"terminate": True}})
@@ -67,7 +67,7 @@ def _follow(now: Pass, kind: str, run: Object) -> None:
     before = ((now.view.status.get("canary") or {}).get(kind) or {}).get("status")
     status = status_of(run)
     phase = str(status.get("phase") or "")
-    now.pointers[kind] = _pointer(run)
+    now.pointers[kind] = pointer(run)
     if before != phase and phase:
         text = f"{_EVENT[kind]} Analysis Run '{name_of(run)}' Status New: '{phase}' Previous: '{before or 'NoPreviousStatus'}'"
         events.record(now.view, f"AnalysisRun{phase}", text, warning=phase in ("Failed", "Error"))
@@ -84,7 +84,7 @@ def _background(now: Pass, current: Object | None) -> Object | None:
         return None
     if current is not None and _usable(view, current):
         return current
-    return _make(view, analysis, "Background", None)
+    return make(view, analysis, "", {"rollout-type": "Background", HASH: str(view.status.get("currentPodHash"))})
 
 
 def _step(now: Pass, current: Object | None) -> Object | None:
@@ -94,7 +94,8 @@ def _step(now: Pass, current: Object | None) -> Object | None:
         return None
     if current is not None and _usable(view, current) and meta(current)["labels"].get("step-index") == str(index):
         return current
-    return _make(view, step["analysis"], "Step", index)
+    labels = {"rollout-type": "Step", HASH: str(view.status.get("currentPodHash")), "step-index": str(index)}
+    return make(view, step["analysis"], str(index), labels)
 
 
 def _without_pods(view: View) -> bool:
@@ -116,7 +117,7 @@ def _pointed(view: View, kind: str) -> Object | None:
     return next((run for run in view.runs if name_of(run) == named), None)
 
 
-def _pointer(run: Object) -> Object:
+def pointer(run: Object) -> Object:
     status = status_of(run)
     told: Object = {"name": name_of(run), "status": status.get("phase") or ""}
     if status.get("message"):
@@ -124,16 +125,15 @@ def _pointer(run: Object) -> Object:
     return told
 
 
-def _make(view: View, analysis: Object, kind: str, index: int | None) -> Object | None:
+def make(view: View, analysis: Object, suffix: str, own: dict[str, str]) -> Object | None:
+    """A new run with the labels of its kind; None where a template is missing."""
     spec = _spec(view, analysis)
     if spec is None:
         return None
-    pod_hash = str(view.status.get("currentPodHash"))
-    base = f"{view.name}-{pod_hash}-{view.revision}" + ("" if index is None else f"-{index}")
+    base = f"{view.name}-{own[HASH]}-{view.revision}" + (f"-{suffix}" if suffix else "")
     taken = {name_of(run) for run in view.runs}
     name = next(n for n in [base, *(f"{base}.{i}" for i in range(1, 1000))] if n not in taken)
-    labels = dict(((view.spec.get("selector") or {}).get("matchLabels")) or {})
-    labels |= {"rollout-type": kind, HASH: pod_hash} | ({} if index is None else {"step-index": str(index)})
+    labels = dict(((view.spec.get("selector") or {}).get("matchLabels")) or {}) | own
     run: Object = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AnalysisRun",

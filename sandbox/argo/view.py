@@ -38,6 +38,11 @@ class View:
         return found
 
     @property
+    def blue_green(self) -> Object:
+        found: Object = (self.spec.get("strategy") or {}).get("blueGreen") or {}
+        return found
+
+    @property
     def status(self) -> Object:
         status: Object = self.rollout.setdefault("status", {})
         return status
