@@ -28,9 +28,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from bench import cluster
 from bench.load import blast
+from bench.page import cores, line, say
 from bench.processes import free_port, started, wait_ready, weigh
-from bench.scene import ACTED, Scene, files, webhook
+from bench.scene import ACTED, Scene, files, sandbox, webhook
 from server import db
 from server.store.tables import deliveries
 
@@ -115,11 +117,17 @@ def main(arguments: list[str]) -> int:
     """Prints the page."""
     parser = argparse.ArgumentParser(prog="ripcord bench", description="What is measured, on one page.")
     parser.add_argument("--events", type=int, default=2000, help="in one burst")
-    parser.add_argument("--rounds", type=int, default=3, help="bursts, each with a fresh database")
+    parser.add_argument(
+        "--rounds", type=int, help="bursts, each with a fresh database (3); with --cluster: aborts (50)"
+    )
     parser.add_argument("--samples", type=int, default=100, help="events one at a time")
     parser.add_argument("--acts", type=int, default=12, help="rollouts aborted one at a time")
     parser.add_argument("--postgresql", metavar="URL", help="a server where databases may be made; default: SQLite")
+    parser.add_argument("--cluster", action="store_true", help="instead: aborts on the real control plane (needs Go)")
     given = parser.parse_args(arguments)
+    if given.cluster:
+        return cluster.main(50 if given.rounds is None else given.rounds)
+    given.rounds = 3 if given.rounds is None else given.rounds
     with tempfile.TemporaryDirectory(prefix="ripcord-bench-") as name:
         measure(Path(name), given)
     return 0
@@ -135,22 +143,6 @@ def measure(folder: Path, given: argparse.Namespace) -> None:
         bursts = [one_burst(bench, given.events, n) for n in range(given.rounds)]
         report_bursts(bursts, bare)
         one_at_a_time(bench, given.samples, rollouts)
-
-
-@contextmanager
-def sandbox(folder: Path) -> Iterator[Scene]:
-    """The vendors, silent: the bench sends the webhooks itself."""
-    port, out = free_port(), folder / "sandbox.log"
-    with started(["-m", "sandbox", "--port", str(port)], {}, out) as process:
-        wait_ready(f"http://127.0.0.1:{port}/_sandbox/state", process, out)
-        ends = time.monotonic() + 10
-        while "LAUNCHDARKLY_TOKEN" not in out.read_text() and time.monotonic() < ends:
-            time.sleep(0.05)
-        lines = [line for line in out.read_text().splitlines() if line.startswith("export ")]
-        settings = {line[7:].split("=", 1)[0]: line.split("=", 1)[1].strip("'") for line in lines}
-        scene = Scene(f"http://127.0.0.1:{port}", settings)
-        scene.ask("POST", "/_sandbox/pagerduty", {"webhook": {"pause": True}})
-        yield scene
 
 
 def bare_rate(bench: Bench, events: int) -> tuple[float, list[float]]:
@@ -274,27 +266,6 @@ def report_bursts(bursts: Sequence[Burst], bare: tuple[float, list[float]]) -> N
     line("reply of the bare view", bare[1])
     line("burst: event to first upstream request", middle.first_requests)
     say(f"answers                                {middle.answers}, lost after kill -9: {[one.lost for one in bursts]}")
-
-
-def line(what: str, seconds: Sequence[float | None]) -> None:
-    """One line of percentiles, in milliseconds."""
-    known = sorted(one for one in seconds if one is not None)
-    if not known:
-        say(f"{what:<39}nothing was seen")
-        return
-    missing = f", {len(seconds) - len(known)} not seen" if len(known) < len(seconds) else ""
-    p99 = known[min(int(len(known) * 0.99), len(known) - 1)]
-    say(f"{what:<39}p50 {1000 * statistics.median(known):.1f} ms, p99 {1000 * p99:.1f} ms (n = {len(known)}{missing})")
-
-
-def cores() -> int:
-    """Processors of this process."""
-    return len(os.sched_getaffinity(0))
-
-
-def say(text: str) -> None:
-    """One line, at once."""
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ import hmac
 import json
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench.processes import ROOT
+from bench.processes import ROOT, free_port, started, wait_ready
 
 ROLLOUT = "/kubernetes/apis/argoproj.io/v1alpha1/namespaces/production/rollouts"
 ROUTER = "/kubernetes/apis/networking.istio.io/v1/namespaces/production/virtualservices"
@@ -92,6 +94,24 @@ class Scene:
             if time.monotonic() > ends:
                 raise SystemExit(f"bench: the rollouts did not become {holds} within {within:g} s")
             time.sleep(0.5)
+
+
+@contextmanager
+def sandbox(folder: Path, door: str = "") -> Iterator[Scene]:
+    """The vendors. door: where their webhooks go; without one they are silent, and the bench sends them itself."""
+    port, out = free_port(), folder / "sandbox.log"
+    argv = ["-m", "sandbox", "--port", str(port), *(["--webhook", door] if door else [])]
+    with started(argv, {}, out) as process:
+        wait_ready(f"http://127.0.0.1:{port}/_sandbox/state", process, out)
+        ends = time.monotonic() + 10
+        while "LAUNCHDARKLY_TOKEN" not in out.read_text() and time.monotonic() < ends:
+            time.sleep(0.05)
+        lines = [line for line in out.read_text().splitlines() if line.startswith("export ")]
+        settings = {line[7:].split("=", 1)[0]: line.split("=", 1)[1].strip("'") for line in lines}
+        scene = Scene(f"http://127.0.0.1:{port}", settings)
+        if not door:
+            scene.ask("POST", "/_sandbox/pagerduty", {"webhook": {"pause": True}})
+        yield scene
 
 
 def _is(status: dict[str, Any], holds: str) -> bool:
