@@ -19,6 +19,7 @@ from server.actions import ACTIONS
 from server.checks import CHECKS
 from server.clients import Clients
 from server.clients.kubernetes import KubernetesApi
+from server.clients.launchdarkly import LaunchDarklyApi
 from server.clients.pagerduty import PagerDutyApi
 from server.clients.upstreams import Upstreams
 from server.core import match, note
@@ -88,6 +89,7 @@ class Executor:
             pagerduty=PagerDutyApi(settings.pagerduty_url, settings.pagerduty_api_key, settings.pagerduty_from, now),
             now=now,
             upstreams=Upstreams(now),
+            launchdarkly=LaunchDarklyApi(settings.launchdarkly_url, settings.launchdarkly_token),
         )
         self.world = World(settings, clients, ledger, self.shelf)
         hooks = Hooks(start=self._start, settle=self._settle, last_big_commit=self.last_big_commit)

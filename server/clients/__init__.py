@@ -53,6 +53,18 @@ class PagerDuty(Protocol):
         ...
 
 
+class LaunchDarkly(Protocol):
+    """LaunchDarkly's REST API."""
+
+    def get(self, path: str, *, beta: bool = False) -> tuple[dict[str, Any], datetime]:
+        """The object and the answer's Date. Raises Missing, Refused, Misconfigured, Transient (not readable now)."""
+        ...
+
+    def patch(self, path: str, body: object, content_type: str) -> tuple[dict[str, Any], datetime]:
+        """Sends one patch. Raises Refused (400, 401, 403, 404, 405, 409, 422), Transient (certainly not done), Unknown."""
+        ...
+
+
 @dataclass(frozen=True)
 class Clients:
     """What actions and checks may ask. now: the clock, injected."""
@@ -61,3 +73,4 @@ class Clients:
     pagerduty: PagerDuty
     now: Callable[[], datetime]
     upstreams: Upstreams = field(default_factory=Upstreams)
+    launchdarkly: LaunchDarkly | None = None
