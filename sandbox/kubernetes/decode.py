@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -32,6 +34,31 @@ def decode(body: bytes) -> tuple[Any, list[str]]:
     except RecursionError:
         raise Undecodable("exceeded max depth") from None
     return value, [f'duplicate field "{path}"' for path in _duplicates(value, "")]
+
+
+class Verbatim(str):
+    """A text that knows how it was written in the body, quotes and escapes and all."""
+
+    written = ""
+
+
+class _VerbatimDecoder(json.JSONDecoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parse_string = _verbatim
+        self.scan_once = py_make_scanner(self)
+
+
+def decode_verbatim(body: bytes) -> Any:
+    """A body that `decode` has taken, its texts (not its keys) as `Verbatim`."""
+    return _VerbatimDecoder().decode(body.decode("utf-8", "replace"))
+
+
+def _verbatim(text: str, begin: int, strict: bool = True) -> tuple[Verbatim, int]:
+    value, end = scanstring(text, begin, strict)
+    made = Verbatim(value)
+    made.written = text[begin - 1 : end]
+    return made, end
 
 
 def decode_yaml(body: bytes) -> tuple[Any, list[str]]:

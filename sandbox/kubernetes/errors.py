@@ -1,4 +1,4 @@
-"""The answers of refusal, word for word as kube-apiserver 1.35 gives them."""
+"""The answers of refusal, word for word as kube-apiserver 1.34 and 1.35 give them."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def not_supported(verb: str, resource: Resource) -> ApiError:
     return status(405, "MethodNotAllowed", message, details(resource))
 
 
-def unparsable_number(text: str) -> ApiError:
-    return status(500, "", f"strconv.ParseUint: parsing {json.dumps(text)}: invalid syntax")
+def unparsable_number(text: str, where: str = "") -> ApiError:
+    return status(500, "", f"{where}strconv.ParseUint: parsing {json.dumps(text)}: invalid syntax")
 
 
 def too_new(wanted: str, current: int) -> ApiError:
@@ -144,6 +144,14 @@ def no_resource_version(resource: Resource, name: str) -> ApiError:
 
 def bad_option(options: str, field: str, reason: str, message: str) -> ApiError:
     return invalid(options, "meta.k8s.io", "", [Cause(reason, message, field)])
+
+
+def no_kind(patched: Object) -> ApiError:
+    """Quotes the whole object, twice."""
+    plain = json.dumps(patched, separators=(",", ":"), sort_keys=True)
+    message = f"Invalid value: {json.dumps(plain)}: Object 'Kind' is missing in '{plain}'"
+    cause = Cause("FieldValueInvalid", message, "patch")
+    return status(422, "Invalid", f' "" is invalid: patch: {message}', {"causes": [cause.as_json()]})
 
 
 def strict_patch(patched: Object, complaints: list[str]) -> ApiError:

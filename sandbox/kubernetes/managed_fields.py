@@ -31,7 +31,13 @@ def recorded(before: Object | None, after: Object, writer: Writer, at: str) -> l
     mine |= {"subresource": writer.subresource} if writer.subresource else {}
     for path in kept:
         _put(mine["fieldsV1"], path)
-    return [entry for entry in entries if entry["fieldsV1"] or entry is mine]
+    # Whoever owns nothing is not listed. The first apply of a manager is a write even where it changes nothing.
+    return [entry for entry in entries if entry["fieldsV1"] or entry["operation"] == "Apply"]
+
+
+def timeless(entries: list[Object]) -> list[Object]:
+    """What makes two lists different: a write that moves nothing but a time is none."""
+    return [{key: value for key, value in entry.items() if key != "time"} for entry in entries]
 
 
 def _writer(entry: Object) -> Writer:

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.clock import whole_seconds
-from sandbox.kubernetes.kinds import BY_PLURAL
-from sandbox.kubernetes.managed_fields import Writer, recorded
+from sandbox.kubernetes.kinds import BY_PLURAL, Resource
+from sandbox.kubernetes.managed_fields import Writer, recorded, timeless
 
 Kind = str  # the plural: "rollouts", "replicasets", …
 Object = dict[str, Any]
@@ -96,14 +96,18 @@ class Store:
         before = self.get(kind, namespace, name)
         if before is None:
             raise Missing(name)
-        after = deepcopy(before)
-        change(after)
-        after = _confined(before, after, subresource, BY_PLURAL[kind].has_status)
-        if _same(before, after) and (operation != "Apply" or _applied_before(before, manager, subresource)):
+        wished = deepcopy(before)
+        change(wished)
+        resource = BY_PLURAL[kind]
+        after = _confined(before, wished, subresource, resource)
+        # The metadata that …/status drops is written down all the same: whoever sent it owns it from then on (seen on the real one).
+        claimed = _with_metadata_of(wished, after) if subresource == "status" else after
+        entries = self._managed(before, claimed, manager, subresource, operation)
+        if _same(before, after) and _same(timeless(before["metadata"]["managedFields"]), timeless(entries)):
             return before
-        if BY_PLURAL[kind].counts_generation and _moves_generation(before, after, BY_PLURAL[kind].has_status):
+        if resource.counts_generation and _moves_generation(before, after, resource.has_status):
             after["metadata"]["generation"] = int(before["metadata"].get("generation", 0)) + 1
-        after["metadata"]["managedFields"] = self._managed(before, after, manager, subresource, operation)
+        after["metadata"]["managedFields"] = entries
         return after
 
     def update(
@@ -171,31 +175,33 @@ class Store:
         return "".join(self._rng.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
 
 
-def _confined(before: Object, after: Object, subresource: str, has_status: bool) -> Object:
+def _confined(before: Object, after: Object, subresource: str, resource: Resource) -> Object:
     """What the endpoint may change, and nothing else: its own part of the object, never identity or bookkeeping."""
-    if subresource == "status":
-        rest = {key: value for key, value in before.items() if key != "status"}
-        kept = rest | ({"status": after["status"]} if after.get("status") is not None else {})
-        return {**kept, "metadata": dict(before["metadata"])}
     kept = dict(after)
-    if has_status:
+    if subresource == "status":
+        kept = {key: value for key, value in before.items() if key != "status"}
+        kept |= {"status": after["status"]} if after.get("status") is not None else {}
+    elif resource.has_status:
         kept.pop("status", None)
         kept |= {"status": before["status"]} if "status" in before else {}
+    # Of a custom resource …/status keeps no metadata; of a built-in one it does.
+    free = _free_metadata(before if subresource == "status" and resource.custom else after)
     own = {key: before["metadata"][key] for key in _FIXED if key in before["metadata"]}
-    free = {key: value for key, value in (after.get("metadata") or {}).items() if key not in _FIXED}
     return {**kept, "apiVersion": before["apiVersion"], "kind": before["kind"], "metadata": {**free, **own}}
+
+
+def _free_metadata(obj: Object) -> Object:
+    return {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _FIXED}
+
+
+def _with_metadata_of(wished: Object, after: Object) -> Object:
+    fixed = {key: value for key, value in after["metadata"].items() if key in _FIXED}
+    return {**after, "metadata": {**_free_metadata(wished), **fixed}}
 
 
 def _same(one: Any, other: Any) -> bool:
     """Python takes 1 for True; JSON does not."""
     return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-
-
-def _applied_before(obj: Object, manager: str, subresource: str) -> bool:
-    """The first apply of a manager is a write even where it changes nothing: it claims the fields."""
-    writer = (manager, "Apply", subresource)
-    entries = obj["metadata"]["managedFields"]
-    return any((one["manager"], one["operation"], one.get("subresource", "")) == writer for one in entries)
 
 
 def _moves_generation(before: Object, after: Object, has_status: bool) -> bool:

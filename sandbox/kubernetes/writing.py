@@ -118,6 +118,8 @@ class Writing:
             served = versioned(resource, target.version, obj)
             shown = as_scale(resource, obj) if target.subresource == "scale" else served
             new = wished(deepcopy(shown))
+            if target.subresource != "scale":
+                _demand_identity(new, target)
             demand_shape(new)
             self._demand_meta(resource, target, obj, new)
             if target.subresource == "scale":
@@ -248,6 +250,16 @@ class Writing:
                 raise errors.conflict(
                     resource, meta["name"], f"{why}. The object might have been deleted and then recreated"
                 )
+
+
+def _demand_identity(new: Object, target: Target) -> None:
+    """A patch may have taken away what an object needs to be one."""
+    if "kind" not in new:
+        raise errors.no_kind(new)
+    if not (new.get("metadata") or {}).get("name"):
+        raise errors.bad_request(
+            f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+        )
 
 
 def _operation(request: Request) -> str:

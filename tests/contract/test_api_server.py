@@ -48,8 +48,8 @@ def test_a_bound_abort_is_applied_while_its_test_holds(cluster: Cluster, web: st
         {"op": "remove", "path": "/status/nosuch"},
         {"op": "replace", "path": "/status/no/such", "value": 1},
         {"op": "frob", "path": "/status/abort", "value": True},
-        {"op": "add", "path": "status/abort", "value": True},
-        {"op": "add", "path": "/status/abort"},
+        {"op": "add", "path": "abort", "value": True},
+        {"op": "add", "path": "", "value": {"status": {"abort": True}}},
     ],
     ids=str,
 )
@@ -151,10 +151,24 @@ def test_main_drops_status_and_status_drops_everything_else(cluster: Cluster, we
     before = cluster.get(web)
     main = cluster.merge(web, {"status": {"abort": True}})
     assert (main.code, main.json, main.warnings) == (200, before.json, [])
-    foreign = {"spec": {"replicas": 9}, "metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}, "uid": "other"}}
+    foreign = {"spec": {"replicas": 9}, "metadata": {"uid": "other", "generation": 7}}
     status = cluster.merge(f"{web}/status", foreign)
     assert (status.code, status.json) == (200, before.json)
     assert not cluster.applied()
+
+
+def test_metadata_sent_to_status_is_dropped_and_written_down_once(cluster: Cluster, web: str) -> None:
+    before = cluster.get(web)
+    foreign = {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}}
+    first = cluster.merge(f"{web}/status", foreign, fieldManager="ripcord")
+    assert cluster.applied()
+    again = cluster.merge(f"{web}/status", foreign, fieldManager="ripcord")
+    assert not cluster.applied()
+    assert (first.code, again.code, again.json) == (200, 200, first.json)
+    assert int(first.version) == int(before.version) + 1
+    assert not {"labels", "annotations"} & set(first.json["metadata"])
+    mine = [one["fieldsV1"] for one in first.json["metadata"]["managedFields"] if one["manager"] == "ripcord"]
+    assert mine == [{"f:metadata": {"f:labels": {"f:a": {}}, "f:annotations": {"f:a": {}}}}]
 
 
 def test_a_foreign_uid_is_refused_on_main(cluster: Cluster, web: str) -> None:
