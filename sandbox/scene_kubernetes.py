@@ -182,7 +182,7 @@ def _api_backend(store: Any, now: datetime, salt: str) -> None:
         "currentPodHash": cur,
         "observedGeneration": "6",
         "phase": "Healthy",
-        "selector": "app=api-backend",
+        "selector": f"app=api-backend,{HASH}={cur}",
         "stableRS": cur,
     }
     rollout = store.create("rollouts", rollout, manager=MANAGER)

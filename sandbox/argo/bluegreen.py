@@ -1,33 +1,45 @@
-"""A blue-green Rollout as far as it is played today: it comes up, and stays Healthy."""
+"""One pass of the controller over a blue-green Rollout, in the recorded order of its writes."""
 
 from __future__ import annotations
 
-from copy import deepcopy
-
-from sandbox.argo import revisions, rollout_status, scaling, traffic
-from sandbox.argo.names import available, hash_of
-from sandbox.argo.passing import Pass
+from sandbox.argo import (
+    bluegreen_conditions,
+    bluegreen_runs,
+    bluegreen_scaling,
+    bluegreen_services,
+    bluegreen_status,
+    injected,
+    revisions,
+)
+from sandbox.argo import bluegreen_gates as gates
+from sandbox.argo.bluegreen_gates import BluePass
 from sandbox.argo.view import View
 
 
 def reconcile(view: View) -> None:
-    """First deploy and steady state. A second version waits in preview: its promotion is not played yet."""
-    now = Pass(view)
-    strategy = (view.spec.get("strategy") or {}).get("blueGreen") or {}
-    revisions.sync(view, create=True)
-    if view.new is not None:
-        scaling.scale(view, view.new, view.replicas)
-        if view.stable is None or view.new is view.stable:
-            traffic.point(view, strategy.get("activeService"), view.new)
-        traffic.point(view, strategy.get("previewService"), view.new)
-    new = rollout_status.base(view)
-    new["stableRS"] = new.get("stableRS") or new["currentPodHash"]
-    active = view.stable if view.stable is not None else view.new
-    new["availableReplicas"] = new["readyReplicas"] = available(active)
-    new["blueGreen"] = deepcopy(new["blueGreen"]) | {
-        "activeSelector": view.selector_hash(strategy.get("activeService")) or hash_of(active),
-        "previewSelector": view.selector_hash(strategy.get("previewService")) or hash_of(view.new),
-    }
-    if view.status.get("abort") and view.promoted:
-        now.drop_abort = True
-    rollout_status.finish(now, new)
+    if view.new is None:
+        revisions.sync(view, create=True)
+    now = BluePass(view)
+    now.drop_abort = bool(view.status.get("abort")) and view.promoted  # nothing to abort once it is stable
+    bluegreen_runs.find(now)
+    told = bluegreen_conditions.check_pauses(now)
+    if told and view.is_1_10:
+        return
+    revisions.sync(view, create=False)
+    if bluegreen_scaling.scaling_event(view):
+        bluegreen_scaling.reconcile(now)
+        bluegreen_status.only_counts(now)
+    else:
+        _work(now)
+
+
+def _work(now: BluePass) -> None:
+    view = now.view
+    bluegreen_services.reconcile_preview(now)
+    if not gates.template_changed(view):
+        bluegreen_scaling.reconcile(now)
+        gates.decide_pause(now)
+        bluegreen_services.reconcile_active(now)
+        bluegreen_runs.reconcile(now)
+        injected.reconcile(view, view.blue_green.get("previewMetadata"), view.blue_green.get("activeMetadata"))
+    bluegreen_status.sync(now)

@@ -10,6 +10,7 @@ from typing import Literal
 from sandbox.argo.names import Object, moment, rfc3339
 
 UNTIMED = ("RolloutPaused", "NewReplicaSetAvailable", "RolloutAborted")  # no progress is expected of these
+ENDED = ("Successful", "Failed", "Error", "Inconclusive")  # phases of an AnalysisRun
 Truth = Literal["True", "False", "Unknown"]
 
 
@@ -115,7 +116,9 @@ def _progress(spec: Object, status: Object) -> str:
     if blue_green and (status.get("blueGreen") or {}).get("activeSelector") != status.get("currentPodHash"):
         return "active service cutover pending"
     if blue_green and not settled:
-        return "waiting for analysis to complete"
+        run = (status.get("blueGreen") or {}).get("postPromotionAnalysisRunStatus") or {}
+        waits = blue_green.get("postPromotionAnalysis") and run.get("status") not in ENDED
+        return f"waiting for {'analysis' if waits else 'post-promotion verification'} to complete"
     if not settled:
         return "waiting for all steps to complete"
     routed = ((spec.get("strategy") or {}).get("canary") or {}).get("trafficRouting")

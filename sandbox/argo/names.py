@@ -12,6 +12,7 @@ REVISION: Final = "rollout.argoproj.io/revision"
 REVISION_HISTORY: Final = "rollout.argoproj.io/revision-history"
 DESIRED: Final = "rollout.argoproj.io/desired-replicas"
 WORKLOAD_GENERATION: Final = "rollout.argoproj.io/workload-generation"
+EPHEMERAL: Final = "rollout.argoproj.io/ephemeral-metadata"
 DEADLINE: Final = "scale-down-deadline"  # bare: the project's FAQ shows a prefix that the code never had
 MANAGED_BY: Final = "argo-rollouts.argoproj.io/managed-by-rollouts"
 MANAGER: Final = "rollouts-controller"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from sandbox.argo import conditions
+from sandbox.argo import conditions, injected
 from sandbox.argo.names import (
     DEADLINE,
     DESIRED,
@@ -22,6 +22,7 @@ from sandbox.argo.names import (
 )
 from sandbox.argo.templates import hash_template, normalise, with_defaults
 from sandbox.argo.view import View
+from sandbox.argo.writes import difference
 
 
 def sync(view: View, *, create: bool) -> bool:
@@ -61,7 +62,12 @@ def _number(view: View, replicaset: Object) -> None:
     if mine <= others:
         history = notes(replicaset).get(REVISION_HISTORY)
         numbers = {REVISION: str(others + 1), REVISION_HISTORY: f"{history},{mine}" if history else str(mine)}
-        view.patch("replicasets", replicaset, {"metadata": {"annotations": numbers}})
+        body: Object = {"metadata": {"annotations": numbers}}
+        spec = replicaset["spec"]["template"]["spec"]
+        apart = difference({"affinity": spec.get("affinity") or {}}, {"affinity": injected.affinity(view)})
+        if apart:
+            body["spec"] = {"template": {"spec": apart}}
+        view.patch("replicasets", replicaset, body)
     _write_rollout(view, notes(replicaset)[REVISION])
 
 
@@ -106,6 +112,7 @@ def _make(view: View) -> None:
         },
         "status": {"replicas": 0},
     }
+    injected.into(view, replicaset)
     view.create("replicasets", replicaset)
     seen = deepcopy(replicaset)
     meta(seen)["creationTimestamp"] = rfc3339(view.now)

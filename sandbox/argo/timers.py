@@ -23,6 +23,9 @@ def _moments(view: View) -> list[datetime]:
     seconds = duration((step.get("pause") or {}).get("duration"))
     if held is not None and seconds is not None:
         found.append(moment(held["startTime"]) + timedelta(seconds=seconds))
+    held, seconds = has_pause(view.status, "BlueGreenPause"), view.blue_green.get("autoPromotionSeconds")
+    if held is not None and seconds:
+        found.append(moment(held["startTime"]) + timedelta(seconds=int(seconds) + 0.001))
     progressing = conditions.get(view.status, "Progressing")
     if progressing is not None and progressing["reason"] not in conditions.UNTIMED:
         allowed = int(view.spec.get("progressDeadlineSeconds") or 600)

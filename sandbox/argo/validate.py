@@ -68,6 +68,10 @@ def _missing_template(view: View) -> str:
         for index, step in enumerate(view.steps)
         if isinstance(step.get("analysis"), dict)
     ]
+    analysis += [
+        (f"spec.strategy.blueGreen.{one}.templates", view.blue_green.get(one) or {})
+        for one in ("prePromotionAnalysis", "postPromotionAnalysis")
+    ]
     for path, one in analysis:
         for ref in one.get("templates") or []:
             name = str(ref.get("templateName"))

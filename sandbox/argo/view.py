@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sandbox.argo import injected
 from sandbox.argo.names import HASH, REVISION, V1_9, V1_10, Object, hash_of, meta, name_of, namespace_of, notes
 from sandbox.argo.templates import hash_steps, hash_template, same
 from sandbox.argo.writes import Write, difference, merge
@@ -85,7 +86,8 @@ class View:
 
     @property
     def new(self) -> Object | None:
-        equal = [rs for rs in self.replicasets if same(rs["spec"]["template"], self.template)]
+        strategy = self.blue_green or self.canary
+        equal = [rs for rs in self.replicasets if same(injected.without(rs, strategy), self.template)]
         return min(equal, key=lambda rs: meta(rs).get("creationTimestamp") or "", default=None)
 
     @property
@@ -133,6 +135,13 @@ class View:
             return False
         self.patch("rollouts", self.rollout, {"status": change}, "status")
         return True
+
+    def write_status_unseen(self, new: Object) -> bool:
+        """A status PATCH after which the rest of the pass still goes by the status before it."""
+        change = difference(self.status, new)
+        if change:
+            self.writes.append(Write("rollouts", self.namespace, self.name, "patch", {"status": change}, "status"))
+        return bool(change)
 
     def selector_hash(self, service: str | None) -> str:
         found = self.services.get(service or "")
