@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from server.turn import line_up
+
 metadata = sa.MetaData()
 
 
@@ -51,7 +53,9 @@ def is_sqlite(url: str) -> bool:
 def writing(url: str, *, patience: float = 10.0, pool: int = 10) -> sa.Engine:
     """An engine for transactions that write. patience: seconds to wait for the database's lock."""
     if is_sqlite(url):
-        return _sqlite(url, "BEGIN IMMEDIATE", patience, pool)
+        engine = _sqlite(url, "BEGIN IMMEDIATE", patience, pool)
+        line_up(engine, patience)
+        return engine
     return _postgresql(url, patience, pool)
 
 
@@ -60,6 +64,20 @@ def reading(url: str, *, patience: float = 2.0, pool: int = 10) -> sa.Engine:
     if is_sqlite(url):
         return _sqlite(url, "BEGIN", patience, pool)
     return _postgresql(url, patience, pool)
+
+
+def embedded(url: str, *, patience: float = 30.0, pool: int = 20) -> sa.Engine:
+    """An engine on SQLite for a library that begins its own transactions, IMMEDIATE where they write. It lines up with the others."""
+    arguments = {"timeout": patience, "check_same_thread": False, "isolation_level": "IMMEDIATE"}
+    engine = sa.create_engine(url, connect_args=arguments, pool_size=pool)
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(dbapi: Any, _record: Any) -> None:
+        for pragma in (f"busy_timeout={int(patience * 1000)}", "synchronous=FULL", "foreign_keys=ON"):
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    line_up(engine, patience)
+    return engine
 
 
 def _sqlite(url: str, begin: str, patience: float, pool: int) -> sa.Engine:

@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
+from server import db
 from server.engine.lane import Lane
 from server.errors import Bug
 
@@ -98,8 +99,10 @@ class Durable:
         return await DBOS.recv_async(topic, timeout_seconds=seconds)
 
     def _rest(self, seconds: float) -> None:
-        if self.lane is not None and seconds > 0.5:
-            self.lane.leave(self._workflow)
+        if seconds > 0.5:  # who waits for long lets others in
+            self.engine.over(self._workflow)
+            if self.lane is not None:
+                self.lane.leave(self._workflow)
 
     async def tell(self, workflow: str, topic: str, message: Json) -> None:
         """A durable message."""
@@ -127,6 +130,7 @@ class Engine:
         self.lanes = {story: Lane(size, storm) for story, size in (lanes or {}).items()}
         self.me = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.alive = False
+        self._own: sa.Engine | None = None
         self._stopping = threading.Event()
         self._ended: dict[str, Callable[[], None]] = {}
         self._loop = asyncio.new_event_loop()
@@ -149,6 +153,8 @@ class Engine:
             "run_migrations": True,
             "log_level": "WARNING",
         }
+        if db.is_sqlite(self.url):  # its writers line up with ours: see turn.py
+            self._own = config["system_database_engine"] = db.embedded(self.url)
         DBOS(config=config)
         DBOS.launch()
         self._thread.start()
@@ -159,6 +165,8 @@ class Engine:
         self.alive = False
         self._stopping.set()
         DBOS.destroy(workflow_completion_timeout_sec=seconds)
+        if self._own is not None:
+            self._own.dispose()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 

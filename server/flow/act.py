@@ -118,7 +118,8 @@ async def write_once(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, mo
             await _stopped(verbs, spec, world, trail, intent["stopped"], write, not_done)
             trail.stop(intent["stopped"], move.n)
             return False
-        trail.intend(write)
+        if not trail.intend(write, intent["by"]):
+            return True
         said = await verbs.step(trail.name("write"), world.write, spec, index, plan, write.call, write.n, intent["by"])
         if "outcome" in said:
             break
@@ -153,7 +154,7 @@ async def _stopped(
 
 async def close_intents(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> None:
     """A write that was intended together with another and never sent gets its outcome: nothing was done."""
-    for n, index in sorted(trail.pending.items()):
+    for n, (index, _by) in sorted(trail.pending.items()):
         said = "not sent: it was intended only for the case that it would be needed"
         if trail.stopped is not None:
             said = f"not sent: stop switch: {trail.stopped}"

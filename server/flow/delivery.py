@@ -1,9 +1,11 @@
-"""The story of one delivery: check it again, re-read what it is about, decide, start the runs."""
+"""The story of one delivery: check it again, re-read what it is about, decide, start the runs; of a body with several messages
+each in its turn."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from server.core.delivery import part_of
 from server.engine.durable import Verbs
 from server.errors import Bug
 from server.flow.needs import World
@@ -29,20 +31,30 @@ async def _tell(verbs: Verbs, argument: Json, world: World) -> Json:
     got = await verbs.step("receive", world.receive, argument["delivery"])
     if "stored" not in got:
         return {}
-    stored = got["stored"]
-    read, unread_since = await _re_read(verbs, world, stored)
-    decided = await verbs.step("decide", world.decide, stored, read, unread_since)
+    started = await _decide(verbs, world, got["stored"], "")
+    for n, stored in enumerate(got.get("more", ()), start=2):
+        try:
+            started += await _decide(verbs, world, stored, f"message {n}: ")
+        except Bug as bug:  # the messages of one body are decided by themselves: one does not keep the others from it
+            await verbs.step(f"message {n}: bug", world.gave_up, part_of(argument["delivery"], n), bug.said)
+    return {"runs": started}
+
+
+async def _decide(verbs: Verbs, world: World, stored: Json, which: str) -> list[str]:
+    """One message, decided; the ids of the runs that it starts."""
+    read, unread_since = await _re_read(verbs, world, stored, which)
+    decided = await verbs.step(f"{which}decide", world.decide, stored, read, unread_since)
     for spec in decided["start"]:
         await verbs.start("run", spec["id"], spec)
-    return {"runs": [spec["id"] for spec in decided["start"]]}
+    return [spec["id"] for spec in decided["start"]]
 
 
-async def _re_read(verbs: Verbs, world: World, stored: Json) -> tuple[Json, str | None]:
+async def _re_read(verbs: Verbs, world: World, stored: Json, which: str) -> tuple[Json, str | None]:
     """The incident as it is now, with patience for alerts that come late and for a PagerDuty that does not answer."""
     unread_since: str | None = None
     late = unread = looks = 0
     while True:
-        read = await verbs.step(f"read {looks}", world.read, stored)
+        read = await verbs.step(f"{which}read {looks}", world.read, stored)
         looks += 1
         if read["unread"]:
             unread_since = unread_since or str(read["at"])

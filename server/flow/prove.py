@@ -30,8 +30,9 @@ async def prove(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, write_o
         report = await _one_check(verbs, spec, number, check, world, trail, write_once)
         if report is not None:
             return report
-    if not trail.the_plan.calls:
-        return trail.ended(State.NOTHING_TO_DO, trail.the_plan.somebody or trail.the_plan.said)
+    if not trail.the_plan.calls or not trail.wrote:
+        found = [outcome.said for outcome in trail.done if outcome.kind == "noop"]
+        return trail.ended(State.NOTHING_TO_DO, trail.the_plan.somebody or (found or [trail.the_plan.said])[-1])
     return trail.ended(State.PROVEN, trail.verdict.said if trail.verdict else "proven")
 
 

@@ -37,7 +37,7 @@ class Trail:
         self.done: list[Outcome] = []
         self.all_done: list[Outcome] = []
         self.intended = self.note_begun = False
-        self.pending: dict[int, int] = {}
+        self.pending: dict[int, tuple[int, str]] = {}  # n -> step, process: intended beside another write, not sent yet
         self.stopped: str | None = None
         self.guarded: str | None = None
         self.now: datetime = spec.received_at
@@ -59,7 +59,7 @@ class Trail:
 
     def begin_plan(self) -> None:
         """A plan made afresh starts from new looks; effect numbers go on, so that none is used twice."""
-        self._base = max([self._base, *(outcome.n for outcome in self.all_done)], default=0)
+        self._base = max([self._base, *(outcome.n for outcome in self.all_done), *self.pending])
         self.seen, self.done = [], []
 
     @property
@@ -141,11 +141,16 @@ class Trail:
         also = tuple(self.number(one) for one in move.also)
         return move.model_copy(update={"n": move.n + self._base, "also": also})
 
-    def intend(self, write: Write) -> None:
-        """Its intent stands in the chain, and those of the writes that go with it."""
+    def intend(self, write: Write, by: str) -> bool:
+        """Its intent stands in the chain, and those of the writes that go with it. False = an earlier process intended it
+        beside another write: the world may have moved since, so look before it is sent."""
         self.intended = True
-        self.pending.pop(write.n, None)
-        self.pending.update({one.n: self.index for one in write.also})
+        self.pending.update({one.n: (self.index, by) for one in write.also})
+        known = self.pending.pop(write.n, None)
+        if known is None or known[1] == by:
+            return True
+        self.pending[write.n] = (self.index, by)
+        return False
 
     def numbered(self, outcome: Outcome) -> Outcome:
         """The outcome under its run-wide number."""

@@ -10,7 +10,7 @@ import pytest
 
 from server.core.outcome import Finished, LookAgain, Outcome, Plan, Refusal, Write
 from server.core.run import StepSpec
-from tests.flow.inline import Clock
+from tests.flow.inline import Clock, History
 from tests.flow.values import ALREADY, CALL, PLAN, WAKE, Json, Moves, Runs, Told, run, spec, unknown
 
 RESOLVE = (StepSpec(action="resolve_incident"),)
@@ -159,6 +159,42 @@ def test_both_intents_stand_before_the_first_leaves_and_nothing_lies_between_the
     assert did[1:8] == [
         ("intended", 1), ("intended", 2), ("sent", 1), ("done", 1), ("intended", 2), ("sent", 2), ("done", 2),
     ]  # fmt: skip
+
+
+def test_who_takes_over_between_the_two_looks_before_the_second_is_sent(world: Runs) -> None:
+    world.moves_ = Both()
+    first = run(world).engine
+    at = first.history.asked.index(("step", "0 intend 1"))
+    died_there = History(first.history.asked[:at], first.history.answers[:at])
+
+    later = Runs(world.clock, moves_=Both(), me="b")
+    assert run(later, recorded=died_there).state == "proven"
+    assert later.only("look", "sent")[:2] == [("look",), ("sent", 2)]
+
+
+def test_a_plan_made_afresh_gives_no_number_twice(world: Runs) -> None:
+    world.moves_ = Both()
+    world.writes = [{"kind": "refused", "said": "it moved", "cause": "conflict"}]
+
+    class Once(Both):
+        def proceed(
+            self, plan: Plan, seen: Sequence[Json], done: Sequence[Outcome], now: datetime, stopped: bool
+        ) -> Write | LookAgain | Finished:
+            if done and done[0].kind == "refused":
+                return Finished(outcome=done[0])
+            return super().proceed(plan, seen, done, now, stopped)
+
+    world.moves_ = Once()
+    assert run(world).state == "proven"
+    intended = [one[1] for one in world.only("intended")]
+    assert (intended, [one[1] for one in world.only("sent")]) == ([1, 2, 3, 4, 4], [1, 3, 4])
+    assert ("refused", 2) in world.did
+
+
+def test_what_is_proven_without_a_write_of_ours_was_somebody_elses(world: Runs) -> None:
+    world.writes = [{"kind": "noop", "said": "it was aborted already, by kim; nothing was changed"}]
+    told = run(world)
+    assert (told.state, told.said) == ("nothing_to_do", "it was aborted already, by kim; nothing was changed")
 
 
 def test_an_intent_that_was_not_needed_gets_its_outcome(world: Runs) -> None:
