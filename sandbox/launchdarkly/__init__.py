@@ -1,50 +1,78 @@
-"""LaunchDarkly's REST API, as far as turning one flag off and on needs it."""
+"""LaunchDarkly's REST API, as far as flags go: reading and patching them, what waits to change them, who may."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from sandbox.http import Request, Response, json_response
-from sandbox.launchdarkly.flags import Flag, Stale, apply_json_patch, apply_semantic_patch
+from sandbox.launchdarkly.account import Account
+from sandbox.launchdarkly.errors import Refusal, bad
+from sandbox.launchdarkly.flags import Environment, Flag
+from sandbox.launchdarkly.limits import Limits
+from sandbox.launchdarkly.routes import Call, Routes
+from sandbox.launchdarkly.tokens import Tokens
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
-_FLAG = re.compile(r"/api/v2/flags/([^/]+)/([^/]+)/?")
 _LETTERS = "0123456789abcdef"
 
 
-class Refusal(Exception):
-    """An error answer of the API."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-
-
 class LaunchDarkly:
-    """One project, `default`, with the flag `new-checkout`, on in production."""
+    """The scene: one project, `default`, with the flag `new-checkout`, on in production since a while."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.token = "api-" + "".join(world.rng.choices(_LETTERS, k=32))
-        now = _milliseconds(world.clock.now())
-        identity = "".join(world.rng.choices(_LETTERS, k=24))
-        self.flags = {("default", "new-checkout"): Flag("new-checkout", "New checkout", identity, now)}
+        self.tokens = Tokens(self._random_hex)
+        self.token = self.tokens.first.secret
+        self.account = Account(self._random_hex)
+        self._routes, self._limits = Routes(self.account, self.tokens), Limits()
+        self.account.add_project("default", ["production", "test"])
+        flag = self._scene(world.clock.now())
+        self.account.flags[flag.project, flag.key] = flag
+
+    def _scene(self, now: datetime) -> Flag:
+        """Turned on two hours before the world began."""
+        born, turned = _milliseconds(now - timedelta(days=30)), _milliseconds(now - timedelta(hours=2))
+        identity = self._random_hex(24)
+        variations: list[dict[str, Any]] = [
+            {"_id": f"{identity}-0", "value": True, "name": "new"},
+            {"_id": f"{identity}-1", "value": False, "name": "old"},
+        ]
+        environments = {name: Environment(True, 41, turned) for name in ("production", "test")}
+        described = "The seed's flag"
+        return Flag(
+            "default", "new-checkout", "New checkout", identity, born, environments, variations, description=described
+        )
+
+    def _random_hex(self, digits: int) -> str:
+        return "".join(self._world.rng.choices(_LETTERS, k=digits))
 
     def handle(self, request: Request) -> Response:
+        headers: list[tuple[str, str]] = []
         try:
-            return self._route(request)
+            return self._answer(request, headers)
         except Refusal as refused:
-            key = "".join(self._world.rng.choices(_LETTERS, k=24))
-            body = {"code": refused.code, "message": refused.message, "id": key}
-            return json_response(refused.status, body, self._rate_headers())
+            answer = refused
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            answer = bad("the body has another shape")
+        body = {"code": answer.code, "message": answer.message, "id": self._random_hex(24)}
+        return json_response(answer.status, body, headers)
+
+    def _answer(self, request: Request, headers: list[tuple[str, str]]) -> Response:
+        by = self.tokens.of(request.headers.get("Authorization"))
+        route, do = self._routes.find(request.method, request.path)
+        within, limits = self._limits.count(route, self._world.clock.for_headers())
+        headers += limits
+        if not within:
+            raise Refusal(429, "rate_limited", "You've exceeded the API rate limit. Try again later.")
+        status, answer = do(Call(request, by, _milliseconds(self._world.clock.now())))
+        return Response(status, headers=headers) if answer is None else json_response(status, answer, headers)
 
     def tick(self, now: datetime) -> None:
-        """Flags change by requests alone."""
+        """Flags change by requests, and at the hour of a scheduled change."""
+        self.account.carry_out_what_is_due(self.tokens.first, _milliseconds(now))
 
     def control(self, settings: dict[str, Any]) -> dict[str, Any]:
         if settings:
@@ -52,50 +80,11 @@ class LaunchDarkly:
         return {"ok": True}
 
     def state(self) -> dict[str, Any]:
-        return {"flags": {f"{project}/{key}": flag.shape(None) for (project, key), flag in self.flags.items()}}
-
-    def _route(self, request: Request) -> Response:
-        if request.headers.get("Authorization") != self.token:
-            raise Refusal(401, "unauthorized", "Invalid access token")
-        if request.path.rstrip("/") == "/api/v2/caller-identity" and request.method == "GET":
-            return self._answer({"tokenName": "ripcord", "tokenKind": "auth", "serviceToken": True})
-        found = _FLAG.fullmatch(request.path)
-        flag = self.flags.get((unquote(found[1]), unquote(found[2]))) if found else None
-        if flag is None:
-            raise Refusal(404, "not_found", "Unknown project or flag key")
-        if request.method == "GET":
-            return self._answer(flag.shape(request.query.get("env")))
-        if request.method == "PATCH":
-            return self._patch(request, flag)
-        raise Refusal(405, "method_not_allowed", "Method not allowed")
-
-    def _patch(self, request: Request, flag: Flag) -> Response:
-        semantic = "domain-model=launchdarkly.semanticpatch" in (request.headers.get("Content-Type") or "").lower()
-        now = _milliseconds(self._world.clock.now())
-        try:
-            body = request.json()
-            changed = apply_semantic_patch(flag, body, now) if semantic else apply_json_patch(flag, body, now)
-        except Stale as stale:
-            raise Refusal(409, "conflict", str(stale)) from None
-        except (ValueError, TypeError, KeyError, RecursionError) as bad:
-            raise Refusal(400, "invalid_request", str(bad)) from None
-        if request.first("dryRun") == "true":
-            return self._answer(changed.shape(None))
-        if changed != flag:
-            self.flags[("default", flag.key)] = changed
-            request.entry.applied = True
-        return self._answer(changed.shape(None))
-
-    def _answer(self, value: dict[str, Any]) -> Response:
-        return json_response(200, value, self._rate_headers())
-
-    def _rate_headers(self) -> list[tuple[str, str]]:
-        reset = str(_milliseconds(self._world.clock.for_headers()) // 10_000 * 10_000 + 10_000)
-        return [
-            ("X-Ratelimit-Route-Remaining", "19"),
-            ("X-Ratelimit-Global-Remaining", "199"),
-            ("X-Ratelimit-Reset", reset),
-        ]
+        return {
+            "flags": {f"{project}/{key}": flag.shape(None) for (project, key), flag in self.account.flags.items()},
+            "scheduled": [one.scheduled_shape() for one in self.account.pending.scheduled],
+            "approvals": [one.approval_shape() for one in self.account.pending.approvals],
+        }
 
 
 def _milliseconds(at: datetime) -> int:

@@ -1,61 +1,72 @@
-"""A flag and the two patch languages that change it. A patch is all or nothing: it answers the changed copy."""
+"""A flag, its environments, and how the API shows them."""
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-
-class Stale(LookupError):
-    """A `test` of a JSON patch does not hold."""
+Json = dict[str, Any]
 
 
 @dataclass
 class Environment:
+    """A flag's configuration in one environment; every change raises its version."""
+
     on: bool
     version: int
     last_modified: int
     off_variation: int | None = 1
-    comment: str = ""
+    fallthrough: Json = field(default_factory=lambda: {"variation": 0})
+    rules: list[Json] = field(default_factory=list)
+    targets: list[Json] = field(default_factory=list)
+    prerequisites: list[Json] = field(default_factory=list)
+
+    def same(self, other: Environment) -> bool:
+        """Whether a context is served the same; versions and times are no difference."""
+        ours, theirs = ({**vars(one), "version": 0, "last_modified": 0} for one in (self, other))
+        return ours == theirs
 
 
 @dataclass
 class Flag:
+    project: str
     key: str
     name: str
     identity: str
     created: int
+    environments: dict[str, Environment]
+    variations: list[Json]
     version: int = 1
     archived: bool = False
-    environments: dict[str, Environment] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    description: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.environments:
-            self.environments = {name: Environment(True, 41, self.created) for name in ("production", "test")}
+    def index(self, variation: object) -> int:
+        """The place of a variation's `_id`; ValueError where there is none."""
+        for place, one in enumerate(self.variations):
+            if one["_id"] == variation:
+                return place
+        raise ValueError(f"unknown variation {variation!r}")
 
-    def shape(self, wanted: list[str] | None) -> dict[str, Any]:
+    def shape(self, wanted: list[str] | None) -> Json:
         return {
             "name": self.name,
-            "kind": "boolean",
-            "description": "The seed's flag",
+            "kind": "boolean" if all(isinstance(one["value"], bool) for one in self.variations) else "multivariate",
+            "description": self.description,
             "key": self.key,
             "_version": self.version,
             "creationDate": self.created,
             "includeInSnippet": False,
             "clientSideAvailability": {"usingMobileKey": False, "usingEnvironmentId": False},
-            "variations": [
-                {"_id": f"{self.identity}-0", "value": True, "name": "new"},
-                {"_id": f"{self.identity}-1", "value": False, "name": "old"},
-            ],
+            "variations": self.variations,
             "temporary": False,
-            "tags": [],
-            "_links": {"self": {"href": f"/api/v2/flags/default/{self.key}", "type": "application/json"}},
+            "tags": self.tags,
+            "_links": {"self": {"href": f"/api/v2/flags/{self.project}/{self.key}", "type": "application/json"}},
             "experiments": {"baselineIdx": 0, "items": []},
             "customProperties": {},
             "archived": self.archived,
             "deprecated": False,
-            "defaults": {"onVariation": 0, "offVariation": 1},
+            "defaults": {"onVariation": 0, "offVariation": len(self.variations) - 1},
             "environments": {
                 name: self._environment(name, one)
                 for name, one in self.environments.items()
@@ -63,20 +74,20 @@ class Flag:
             },
         }
 
-    def _environment(self, name: str, one: Environment) -> dict[str, Any]:
-        shown: dict[str, Any] = {
+    def _environment(self, name: str, one: Environment) -> Json:
+        shown: Json = {
             "on": one.on,
             "archived": self.archived,
             "salt": self.identity,
             "sel": self.identity[::-1],
             "lastModified": one.last_modified,
             "version": one.version,
-            "targets": [],
+            "targets": one.targets,
             "contextTargets": [],
-            "rules": [],
-            "fallthrough": {"variation": 0},
-            "prerequisites": [],
-            "_site": {"href": f"/default/{name}/features/{self.key}", "type": "text/html"},
+            "rules": one.rules,
+            "fallthrough": one.fallthrough,
+            "prerequisites": one.prerequisites,
+            "_site": {"href": f"/{self.project}/{name}/features/{self.key}", "type": "text/html"},
             "_environmentName": name.capitalize(),
             "trackEvents": False,
             "trackEventsFallthrough": False,
@@ -84,55 +95,3 @@ class Flag:
         if one.off_variation is not None:
             shown["offVariation"] = one.off_variation
         return shown
-
-
-def apply_semantic_patch(flag: Flag, body: object, now: int) -> Flag:
-    if not isinstance(body, dict):
-        raise TypeError("semantic patch must be an object")
-    instructions = body.get("instructions")
-    if not isinstance(instructions, list) or not instructions:
-        raise ValueError("semantic patch must have instructions")
-    name = body.get("environmentKey")
-    if name not in flag.environments:
-        raise ValueError(
-            "environmentKey is required for this instruction" if not name else f"unknown environment {name}"
-        )
-    changed = deepcopy(flag)
-    for one in instructions:
-        kind = one.get("kind") if isinstance(one, dict) else None
-        if kind not in ("turnFlagOn", "turnFlagOff"):
-            raise ValueError(f"unknown instruction kind {kind!r}")
-        _turn(changed, name, kind == "turnFlagOn", now)
-    if changed != flag:
-        changed.environments[name].comment = str(body.get("comment") or "")
-    return changed
-
-
-def apply_json_patch(flag: Flag, body: object, now: int) -> Flag:
-    """The part with a precondition: `test` of the version, `replace` of `on`."""
-    operations = body.get("patch") if isinstance(body, dict) else body
-    if not isinstance(operations, list):
-        raise TypeError("patch must be a list of operations")
-    changed = deepcopy(flag)
-    for one in operations:
-        parts = str(one["path"]).split("/")
-        if len(parts) != 4 or parts[1] != "environments" or parts[2] not in changed.environments:
-            raise ValueError(f"cannot patch {one['path']}")
-        environment = changed.environments[parts[2]]
-        if one["op"] == "test" and parts[3] in ("version", "on"):
-            if getattr(environment, parts[3]) != one["value"]:
-                raise Stale(f"test failed: {one['path']}")
-        elif one["op"] == "replace" and parts[3] == "on" and isinstance(one["value"], bool):
-            _turn(changed, parts[2], one["value"], now)
-        else:
-            raise ValueError(f"cannot {one['op']} {one['path']}")
-    return changed
-
-
-def _turn(flag: Flag, name: str, on: bool, now: int) -> None:
-    environment = flag.environments[name]
-    if environment.on == on:
-        return
-    environment.on, environment.last_modified = on, now
-    environment.version += 1
-    flag.version += 1
