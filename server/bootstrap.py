@@ -22,8 +22,9 @@ from server.clients.kubernetes import KubernetesApi
 from server.clients.launchdarkly import LaunchDarklyApi
 from server.clients.pagerduty import PagerDutyApi
 from server.clients.upstreams import Upstreams
-from server.core import match, note
+from server.core import note
 from server.core.catalog import RolloutTarget
+from server.core.delivery import StoredDelivery
 from server.core.library import Library
 from server.core.runbook import Known
 from server.deciding import DeliveryWorld
@@ -77,6 +78,7 @@ class Executor:
 
     def __post_init__(self) -> None:
         url = self.settings.database_url
+        self._over = threading.Event()
         self._writing = db.writing(url, patience=10)
         self._reading = db.reading(url)
         self._lock = OneExecutor(url, threading.Event().wait)
@@ -116,11 +118,14 @@ class Executor:
     def _start(self, delivery: str, ended: Callable[[], None]) -> None:
         self.engine.start("delivery", f"d-{delivery}", {"delivery": delivery}, ended)
 
-    def _settle(self, stored: Any) -> str | None:
-        library = self.shelf.current()
-        if match.starts(library, stored.delivery):
-            return None
-        return f"no runbook starts on {stored.delivery.event_type or 'an event without a type'}"
+    def _settle(self, stored: StoredDelivery) -> str | None:
+        return self.world.settle(stored, self._reading)
+
+    def _learn_who_we_are(self) -> None:
+        """So that our own notes are known when they come back. A few tries; later the first note tells, or the first echo asks."""
+        for pause in (0, 2, 10, 60):
+            if self._over.wait(pause) or self.world.learn_who_we_are():
+                return
 
     def start(self) -> None:
         """Begins to execute. What an earlier process left is taken up at once."""
@@ -128,6 +133,7 @@ class Executor:
         self.engine.launch()
         self.dispatcher.start()
         self._listener.start()
+        threading.Thread(target=self._learn_who_we_are, name="who we are", daemon=True).start()
 
     def wake(self, _rows: int = 0) -> None:
         """A message was committed in this process."""
@@ -143,6 +149,7 @@ class Executor:
 
     def stop(self) -> None:
         """Lets go; runs under way are taken up at the next start."""
+        self._over.set()
         with contextlib.suppress(Exception):
             self.dispatcher.stop()
             self._listener.stop()

@@ -34,7 +34,13 @@ class Kubernetes(Protocol):
 
 
 class PagerDuty(Protocol):
-    """PagerDuty's REST API."""
+    """PagerDuty's REST API. known_as: the id of the user that our writes go under, once known."""
+
+    known_as: str | None
+
+    def who_are_we(self) -> str | None:
+        """Asks for that id, if nobody knows it yet; None where PagerDuty knows no such user. Raises Missing, Transient."""
+        ...
 
     def incident(self, incident: str) -> Incident:
         """The incident with its alerts, as they are now. Raises Missing, Transient (also for 401, 403, HTML)."""

@@ -37,6 +37,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS
 
 
+_MERGES = 5  # how often an incident that was merged is followed to the next
 _PAGE, _PAGES = 100, 11  # an incident has at most 1000 alerts
 
 
@@ -45,10 +46,36 @@ class PagerDutyApi:
 
     def __init__(self, url: str, key: str, sender: str, now: Callable[[], datetime]) -> None:
         self.url, self.key, self.sender, self.now = url, key, sender, now
+        self.known_as: str | None = None
         self._local = threading.local()
 
+    def who_are_we(self) -> str | None:
+        """The user that our writes go under: an account key says it by From, a user's own key is that user. None: no such user."""
+        if self.known_as is None:
+            self.known_as = self._user()
+        return self.known_as
+
+    def _user(self) -> str | None:
+        if not self.sender:
+            user = self._read("/users/me").get("user")
+            return str(user["id"]) if isinstance(user, dict) and user.get("id") else None
+        found = self._read("/users", {"query": self.sender, "limit": _PAGE}).get("users")
+        for user in found if isinstance(found, list) else ():
+            if isinstance(user, dict) and str(user.get("email")).lower() == self.sender.lower() and user.get("id"):
+                return str(user["id"])
+        return None
+
     def incident(self, incident: str) -> Incident:
-        """The incident and all its alerts."""
+        """The incident and all its alerts. Where it was merged into another, that one: there the alerts are now."""
+        read, passed = self._incident(incident), [incident]
+        while read.status == "resolved" and read.merged_into and len(passed) <= _MERGES:
+            if read.merged_into in passed:
+                break
+            passed.append(read.merged_into)
+            read = self._incident(read.merged_into)
+        return read.model_copy(update={"merged": tuple(one for one in passed if one != read.id)})
+
+    def _incident(self, incident: str) -> Incident:
         body = self._read(f"/incidents/{_id(incident)}")
         alerts = self._alerts(incident)
         try:
@@ -83,6 +110,8 @@ class PagerDutyApi:
         note = body.get("note")
         if not isinstance(note, dict) or not note.get("id"):
             raise Unknown(f"pagerduty: POST note to {incident}: the answer names no note")
+        if isinstance(user := note.get("user"), dict) and isinstance(user.get("id"), str):
+            self.known_as = user["id"]  # whom PagerDuty names as the writer, it names as the agent of the echo
         return str(note["id"])
 
     def edit_note(self, incident: str, note: str, content: str) -> None:

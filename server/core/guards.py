@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from server.core.incident import Alert, Incident
 from server.core.outcome import Judged
+from server.core.text import quoted
 
 FUTURE = 300.0
 """Seconds that an event's time may lie ahead of ours before that is named."""
@@ -23,8 +24,20 @@ def too_old(occurred_at: datetime | None, max_age: float, now: datetime) -> str 
 
 
 def resolved(incident: Incident) -> str | None:
-    """The incident is over."""
-    return "incident is 'resolved', wanted an open one" if incident.status == "resolved" else None
+    """The incident is over; a merge is named, because it ends nothing."""
+    if incident.status != "resolved":
+        return None
+    return f"incident is 'resolved', wanted an open one{resolved_by(incident)}"
+
+
+def resolved_by(incident: Incident) -> str:
+    """' (by 'Ana Person' at 03:12:34Z)', as far as PagerDuty says it."""
+    merge = incident.resolve_reason is not None
+    into = f"merged into {incident.merged_into}" if incident.merged_into else "merged"
+    who = f"by {quoted(incident.changed_by)}" if incident.changed_by else ""
+    when = f"at {_clock(incident.changed_at)}" if incident.changed_at else ""
+    said = " ".join(part for part in (into if merge else "", who, when) if part)
+    return f" ({said})" if said else ""
 
 
 def before_write(

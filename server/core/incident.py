@@ -23,7 +23,11 @@ class Alert(Model):
 
 
 class Incident(Model):
-    """status: triggered, acknowledged, resolved. epoch source: created_at, or the latest reopening."""
+    """status: triggered, acknowledged, resolved. epoch source: created_at, or the latest reopening.
+
+    changed_by, changed_at: who moved it to its status, and when. merged_into: the incident that a resolved one was merged into.
+    merged: the incidents that were asked for first, when each was merged into the next and the last into this one.
+    """
 
     id: str
     number: int | None
@@ -35,5 +39,9 @@ class Incident(Model):
     service: str = Field(description="id of the PagerDuty service")
     service_name: str = ""
     resolve_reason: str | None = None
+    changed_by: str = ""
+    changed_at: datetime | None = None
+    merged_into: str | None = None
+    merged: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = Field(default=(), description="oldest first")
     read_at: datetime

@@ -108,10 +108,19 @@ def _one(
     checked: list[Condition] = []
     target: Target | None = None
     try:
+        if delivery.messages > 1:
+            _check(
+                checked,
+                "message",
+                True,
+                f"{delivery.message} of {delivery.messages}, {_q(delivery.delivery.event_key)}",
+            )
         _starts(delivery.delivery, runbook, checked)
         known = _known(incident)
+        if known.merged:
+            _check(checked, "merged", True, f"{' and '.join(known.merged)} was merged into {known.id}")
         if not _open(alerts) and (over := guards.resolved(known)) is not None:
-            raise _No(over)
+            raise _No(guards.too_old(delivery.delivery.occurred_at, runbook.max_age, now) or over)
         target = _target(known, alerts, runbook, library, checked)
         _when(delivery.delivery, alerts, runbook, checked)
         return _guarded(delivery, known, runbook, target, holds, now, checked)

@@ -70,6 +70,9 @@ def parse_incident(body: Json, alerts: Sequence[Json], read_at: datetime) -> Inc
         service=text((service or {}).get("id"), 64),
         service_name=text((service or {}).get("summary"), 255),
         resolve_reason=_resolve_reason(body.get("resolve_reason")),
+        changed_by=text(_inside(body.get("last_status_change_by"), "summary"), 200),
+        changed_at=parse_time(body.get("last_status_change_at")),
+        merged_into=_merged_into(body.get("resolve_reason")),
         alerts=tuple(sorted(parsed, key=lambda alert: (alert.created_at, alert.id))),
         read_at=read_at,
     )
@@ -78,6 +81,18 @@ def parse_incident(body: Json, alerts: Sequence[Json], read_at: datetime) -> Inc
 def text(value: object, limit: int) -> str:
     """A text, clean; anything else is none."""
     return clean(value, limit) if isinstance(value, str) else ""
+
+
+def _inside(value: object, *path: str) -> object:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _merged_into(reason: object) -> str | None:
+    """REST names the incident that took the alerts over; where only the word is there, nobody knows."""
+    found = _inside(reason, "incident", "id")
+    return text(found, 64) or None if isinstance(found, str) else None
 
 
 def _resolve_reason(value: object) -> str | None:

@@ -171,7 +171,10 @@ class Engine:
         self._thread.join(5)
 
     def start(self, story: str, workflow: str, argument: Json, ended: Callable[[], None]) -> None:
-        """Starts a story from outside any story and returns when it is recorded. ended: called once when it no longer runs here."""
+        """Starts a story from outside any story and returns when it is recorded.
+
+        ended: called once, when it no longer runs here or waits for long: its place is free then.
+        """
         asyncio.run_coroutine_threadsafe(self._start(story, workflow, argument, ended), self._loop).result(30)
 
     async def _start(self, story: str, workflow: str, argument: Json, ended: Callable[[], None]) -> None:

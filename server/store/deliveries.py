@@ -41,6 +41,13 @@ def load(connection: sa.Connection, delivery_id: str) -> Loaded | None:
     return Loaded(_stored(row), json.loads(row.headers), bytes(row.body))
 
 
+def of_type(connection: sa.Connection, incident: str, event_type: str, n: int = 20) -> tuple[Loaded, ...]:
+    """The latest deliveries of one type about one incident, newest first."""
+    wanted = sa.and_(deliveries.c.incident == incident, deliveries.c.event_type == event_type)
+    rows = connection.execute(sa.select(deliveries).where(wanted).order_by(deliveries.c.id.desc()).limit(n)).all()
+    return tuple(Loaded(_stored(row), json.loads(row.headers), bytes(row.body)) for row in rows)
+
+
 def take(engine: sa.Engine, n: int, me: str, now: datetime) -> tuple[StoredDelivery, ...]:
     """The `n` oldest deliveries that nobody has started, in order of arrival.
 

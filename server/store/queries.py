@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from server.core.delivery import Delivery
+from server.core.delivery import Delivery, parts_of, whole_of
 from server.core.outcome import Plan
 from server.core.run import Report, RunSpec
 from server.core.states import FINAL, State
@@ -149,7 +149,8 @@ def delivery(connection: sa.Connection, delivery_id: str) -> DeliveryPage | None
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
     if row is None:
         return None
-    query = sa.select(decisions).where(decisions.c.delivery == delivery_id).order_by(decisions.c.runbook)
+    query = sa.select(decisions).where(decisions.c.delivery.in_(parts_of(delivery_id)))
+    query = query.order_by(decisions.c.delivery, decisions.c.runbook)
     return DeliveryPage(
         id=row.id,
         received_at=row.received_at,
@@ -191,7 +192,7 @@ def _row(found: Any) -> RunRow:
 
 def _decisions(connection: sa.Connection, query: sa.Select[Any]) -> tuple[DecisionRow, ...]:
     return tuple(
-        DecisionRow(d.delivery, d.runbook, d.kind, d.reason, d.target, d.run, d.at, _checked(d.detail))
+        DecisionRow(whole_of(d.delivery), d.runbook, d.kind, d.reason, d.target, d.run, d.at, _checked(d.detail))
         for d in connection.execute(query)
     )
 

@@ -18,7 +18,11 @@ class Trigger(Protocol):
         ...
 
     def parse(self, headers: Mapping[str, str], raw: bytes, auth: Auth) -> Delivery:
-        """The message in our words. Raises Rejected for what is not a JSON object, and nothing else."""
+        """The message in our words: of several the first. Raises Rejected for what is not a JSON object, and nothing else."""
+        ...
+
+    def messages(self, headers: Mapping[str, str], raw: bytes, auth: Auth) -> tuple[tuple[Delivery, ...], int]:
+        """Everything that the body says, in its order, and how much of it was left out. Raises as `parse`."""
         ...
 
 

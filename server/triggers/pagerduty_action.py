@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
-from server.core.delivery import Auth, Delivery
+from server.core.delivery import MOST, Auth, Delivery
 from server.core.pagerduty import parse_time, text
 from server.triggers.wire import header, read_object, sha256, whole, within
 
@@ -47,15 +47,26 @@ def authentic(headers: Mapping[str, str], raw: bytes, secrets: Sequence[str]) ->
 
 
 def parse(headers: Mapping[str, str], raw: bytes, auth: Auth) -> Delivery:
-    """The first message tells what it is about; PagerDuty sends one in each body."""
-    body, digest = read_object(raw), sha256(raw)
-    message = within(body, "messages", 0)
-    agent = within(message, "log_entries", 0, "agent")
+    """The first message: its id is the key of the whole body."""
+    return _message(headers, raw, auth, 0, within(read_object(raw), "messages", 0))
+
+
+def messages(headers: Mapping[str, str], raw: bytes, auth: Auth) -> tuple[tuple[Delivery, ...], int]:
+    """All messages in their order, and how many beyond the first MOST were left out. PagerDuty sends one in each body."""
+    found = within(read_object(raw), "messages")
+    listed = found if isinstance(found, list) and found else [None]
+    taken = tuple(_message(headers, raw, auth, n, one) for n, one in enumerate(listed[:MOST]))
+    return taken, len(listed) - len(taken)
+
+
+def _message(headers: Mapping[str, str], raw: bytes, auth: Auth, n: int, message: object) -> Delivery:
+    """One message, which becomes a decision of its own. n: from 0."""
+    digest, agent = sha256(raw), within(message, "log_entries", 0, "agent")
     return Delivery(
         trigger="pagerduty_action",
         auth=auth,
         webhook_id=whole(header(headers, "X-Webhook-Id"), 200),
-        event_key=whole(within(message, "id"), 200) or f"sha256:{digest}",
+        event_key=whole(within(message, "id"), 200) or f"sha256:{digest}{f'/{n + 1}' if n else ''}",
         event_type=whole(within(message, "event"), 100) or "",
         occurred_at=parse_time(within(message, "created_on")),
         incident=whole(within(message, "incident", "id"), 64),

@@ -15,6 +15,7 @@ from server.core.runbook import WORKFLOW_STARTED
 from server.triggers.wire import Json, header, read_object, sha256, whole, within
 
 SIGNATURE = "X-PagerDuty-Signature"
+ANNOTATED = "incident.annotated"
 
 
 def authentic(headers: Mapping[str, str], raw: bytes, secrets: Sequence[str]) -> Auth | None:
@@ -47,9 +48,15 @@ def parse(headers: Mapping[str, str], raw: bytes, auth: Auth) -> Delivery:
         agent_type=whole(within(agent, "type"), 64),
         agent_name=text(within(agent, "summary"), 200) or None,
         workflow=_workflow(event) if event_type == WORKFLOW_STARTED else None,
+        note=whole(within(event, "data", "id"), 64) if event_type == ANNOTATED else None,
         title=_title(within(event, "data")),
         body_sha256=digest,
     )
+
+
+def messages(headers: Mapping[str, str], raw: bytes, auth: Auth) -> tuple[tuple[Delivery, ...], int]:
+    """One body is one event."""
+    return (parse(headers, raw, auth),), 0
 
 
 def _incident(data: object) -> str | None:

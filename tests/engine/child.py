@@ -30,9 +30,12 @@ def main(url: str, folder: Path) -> None:
     def broken() -> None:
         raise ValueError("a bug in a step")
 
+    began, finished, over = threading.Event(), threading.Event(), threading.Event()
+
     async def story(verbs: Verbs, argument: Any) -> Any:
         from server.errors import Bug
 
+        began.set()
         first = await verbs.step("a", effect, "a")
         second = await verbs.step("b", effect, "b")
         await verbs.sleep(0.05)
@@ -43,6 +46,7 @@ def main(url: str, folder: Path) -> None:
         except Bug as bug:
             said = bug.said
         await verbs.step("c", effect, f"c {message['hello']} {said} {'same' if first == second else 'another'} process")
+        finished.set()
         return {}
 
     async def other(verbs: Verbs, argument: Any) -> Any:
@@ -52,10 +56,11 @@ def main(url: str, folder: Path) -> None:
 
     engine = Engine(url, {"story": story, "other": other}, poll=0.05)
     engine.launch()
-    over = threading.Event()
     engine.start("story", "the-story", {}, over.set)
     (folder / "started").touch()
-    over.wait(60)
+    over.wait(60)  # it is over, or waits for long, or is there already
+    if began.is_set():
+        finished.wait(60)
     (folder / "over").touch()
     threading.Event().wait(60)
 
