@@ -248,6 +248,10 @@ class NoteWorld:
         """Edits."""
         return pagerduty_note.edit(self.clients.pagerduty, incident, note, text)
 
+    def meanwhile(self, incident: str) -> Json:
+        """Looks what others did to the incident."""
+        return pagerduty_note.meanwhile(self.clients.pagerduty, incident)
+
     def told(self, run: str, incident: str, n: int, note: str, said: str) -> None:
         """Writes down that it stands there."""
         self.ledger.told(self.ledger.spec(run), incident, n, note, said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.clients import PagerDuty
+from server.core.guards import resolved_by
 from server.errors import Refused, Transient, Unknown
 
 Json = dict[str, Any]
@@ -43,3 +44,18 @@ def edit(pagerduty: PagerDuty, incident: str, note: str, text: str) -> Json:
     except Refused as error:
         return {"refused": error.said}
     return {"note": note}
+
+
+def meanwhile(pagerduty: PagerDuty, incident: str) -> Json:
+    """What others did to the incident while the run acted: {"mind": sentence, "also": incident | None}, or {} where there is nothing.
+
+    A PagerDuty that cannot be read costs this sentence and nothing else.
+    """
+    try:
+        read = pagerduty.incident(incident, alerts=False)
+    except (Transient, Refused):
+        return {}
+    said = [f"the incident was merged into {read.id}"] if read.merged else []
+    if read.status == "resolved" and not (read.changed_by_id and read.changed_by_id == pagerduty.known_as):
+        said.append(f"the incident was resolved meanwhile{resolved_by(read)}")
+    return {"mind": "; ".join(said), "also": read.id if read.merged else None} if said else {}

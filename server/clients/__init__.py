@@ -42,8 +42,11 @@ class PagerDuty(Protocol):
         """Asks for that id, if nobody knows it yet; None where PagerDuty knows no such user. Raises Missing, Transient."""
         ...
 
-    def incident(self, incident: str) -> Incident:
-        """The incident with its alerts, as they are now. Raises Missing, Transient (also for 401, 403, HTML)."""
+    def incident(self, incident: str, *, alerts: bool = True) -> Incident:
+        """The incident with its alerts, as they are now; of a merged one the incident that it was merged into.
+
+        Raises Missing, Transient (also for 401, 403, HTML).
+        """
         ...
 
     def notes(self, incident: str) -> list[tuple[str, str]]:

@@ -65,21 +65,21 @@ class PagerDutyApi:
                 return str(user["id"])
         return None
 
-    def incident(self, incident: str) -> Incident:
-        """The incident and all its alerts. Where it was merged into another, that one: there the alerts are now."""
-        read, passed = self._incident(incident), [incident]
+    def incident(self, incident: str, *, alerts: bool = True) -> Incident:
+        """The incident, with all its alerts. Where it was merged into another, that one: there the alerts are now."""
+        read, passed = self._incident(incident, alerts), [incident]
         while read.status == "resolved" and read.merged_into and len(passed) <= _MERGES:
             if read.merged_into in passed:
                 break
             passed.append(read.merged_into)
-            read = self._incident(read.merged_into)
+            read = self._incident(read.merged_into, alerts)
         return read.model_copy(update={"merged": tuple(one for one in passed if one != read.id)})
 
-    def _incident(self, incident: str) -> Incident:
+    def _incident(self, incident: str, alerts: bool) -> Incident:
         body = self._read(f"/incidents/{_id(incident)}")
-        alerts = self._alerts(incident)
+        listed = self._alerts(incident) if alerts else []
         try:
-            return parse_incident(body["incident"], alerts, self.now())
+            return parse_incident(body["incident"], listed, self.now())
         except (KeyError, TypeError, ValueError) as error:
             raise Transient(f"pagerduty: incident {incident}: not the shape of an incident") from error
 

@@ -25,7 +25,7 @@ class Alert(Model):
 class Incident(Model):
     """status: triggered, acknowledged, resolved. epoch source: created_at, or the latest reopening.
 
-    changed_by, changed_at: who moved it to its status, and when. merged_into: the incident that a resolved one was merged into.
+    changed_by, changed_by_id, changed_at: who moved it to its status, and when. merged_into: the incident that a resolved one was merged into.
     merged: the incidents that were asked for first, when each was merged into the next and the last into this one.
     """
 
@@ -40,6 +40,7 @@ class Incident(Model):
     service_name: str = ""
     resolve_reason: str | None = None
     changed_by: str = ""
+    changed_by_id: str = ""
     changed_at: datetime | None = None
     merged_into: str | None = None
     merged: tuple[str, ...] = ()

@@ -25,6 +25,12 @@ def another(text: str, run: str) -> str:
     return text.removesuffix(marker(run)) + marker(run, second=True)
 
 
+def minding(text: str, said: str) -> str:
+    """The same note with one more line `Mind:`, above the last."""
+    above, _line_break, evidence = text.rpartition("\n")
+    return f"{above}\n{_line(f'Mind: {said}')}\n{evidence}" if above else text
+
+
 def first(spec: RunSpec, url: str, head: tuple[int, str]) -> str:
     """The note while the run is under way. head: the chain's head as it is worded."""
     evidence = f"Evidence: {url}/runs/{spec.id}  chain {head[0]}:{head[1][:16]}  {marker(spec.id)}"

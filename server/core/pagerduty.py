@@ -71,6 +71,7 @@ def parse_incident(body: Json, alerts: Sequence[Json], read_at: datetime) -> Inc
         service_name=text((service or {}).get("summary"), 255),
         resolve_reason=_resolve_reason(body.get("resolve_reason")),
         changed_by=text(_inside(body.get("last_status_change_by"), "summary"), 200),
+        changed_by_id=text(_inside(body.get("last_status_change_by"), "id"), 64),
         changed_at=parse_time(body.get("last_status_change_at")),
         merged_into=_merged_into(body.get("resolve_reason")),
         alerts=tuple(sorted(parsed, key=lambda alert: (alert.created_at, alert.id))),

@@ -145,6 +145,10 @@ class Notes(Protocol):
         """Edits: {"note": id} | {"again": said, "retry_after"} | {"refused": said}."""
         ...
 
+    def meanwhile(self, incident: str) -> Json:
+        """What others did to it while the run acted: {"mind": sentence, "also": incident it was merged into | None} or {}."""
+        ...
+
     def told(self, run: str, incident: str, n: int, note: str, said: str) -> None:
         """Writes down that it stands there."""
         ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.core.note import another
+from server.core.note import another, minding
 from server.engine.durable import Verbs
 from server.flow.needs import World
 
@@ -25,6 +25,9 @@ class Keeper:
         self.verbs, self.world = verbs, world
         self.run, self.incident = str(argument["run"]), str(argument["incident"])
         self.ended = not argument["early"]
+        self.looked = not argument["early"]  # a run that did not act has read the incident just now
+        self.mind = ""
+        self.also: list[str] = []
         self.joined: list[str] | None = None
         self.waited = 0.0
         self.number = 0
@@ -57,8 +60,8 @@ class Keeper:
         tries = 0
         while self.waited < GIVE_UP:
             ended = self.ended
-            kept = await self.verbs.step(self.name("keep"), self.world.about_to_tell, self.run, incident, ended)
-            text = another(kept["text"], self.run) if second else kept["text"]
+            kept, text = await self._worded(incident, ended)
+            text = another(text, self.run) if second else text
             said = await self.verbs.step(self.name("post"), self.world.post, self.run, incident, text, kept["by"])
             if "note" in said:
                 self.last_word = ended
@@ -73,6 +76,15 @@ class Keeper:
                 await self.pause(tries, float(said.get("retry_after") or 0))
             tries += 1
         return None
+
+    async def _worded(self, incident: str, ended: bool) -> tuple[Json, str]:
+        """The note as it should be now; its last word says what others did to the incident while the run acted."""
+        if ended and not self.looked:
+            self.looked = True
+            found = await self.verbs.step(self.name("meanwhile"), self.world.meanwhile, self.incident)
+            self.mind, self.also = str(found.get("mind") or ""), [found["also"]] if found.get("also") else []
+        kept = await self.verbs.step(self.name("keep"), self.world.about_to_tell, self.run, incident, ended)
+        return kept, minding(kept["text"], self.mind) if ended and self.mind else kept["text"]
 
     async def _find(self, incident: str, patience: float, second: bool) -> str | None:
         """Looks for the marker until it is there, or a list without it was read after `patience` seconds."""
@@ -97,10 +109,10 @@ class Keeper:
         """Edits the note to its last word; False where editing is refused."""
         tries = 0
         while self.waited < GIVE_UP:
-            kept = await self.verbs.step(self.name("keep"), self.world.about_to_tell, self.run, incident, True)
-            said = await self.verbs.step(self.name("edit"), self.world.edit, incident, note, kept["text"])
+            _kept, text = await self._worded(incident, True)
+            said = await self.verbs.step(self.name("edit"), self.world.edit, incident, note, text)
             if "note" in said:
-                await self._stands(incident, note, kept["text"])
+                await self._stands(incident, note, text)
                 return True
             if "refused" in said:
                 return False
@@ -117,7 +129,7 @@ async def keep_note(verbs: Verbs, argument: Json, world: World) -> Json:
         await keeper.listen(600.0)
     if note is not None and not keeper.last_word and not await keeper.edit(keeper.incident, note):
         await keeper.post(keeper.incident, second=True)
-    for incident in keeper.joined or []:
+    for incident in sorted({*(keeper.joined or []), *keeper.also}):
         if incident != keeper.incident:
             await keeper.post(incident)
     return {"note": note}

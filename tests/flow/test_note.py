@@ -26,13 +26,14 @@ class Incidents:
     edits: list[Json] = field(default_factory=list)
     finds: list[Json] = field(default_factory=list)
     late: float | None = None
+    others: Json = field(default_factory=dict)
     me: str = "a"
     stands: list[list[str]] = field(default_factory=list)
     posts: list[tuple[float, str, str]] = field(default_factory=list)
     told_: list[tuple[str, int, str]] = field(default_factory=list)
 
     def about_to_tell(self, run: str, incident: str, ended: bool) -> Json:
-        return {"by": self.me, "text": f"{'the last word' if ended else 'Proof follows'} {marker(run)}"}
+        return {"by": self.me, "text": f"Ripcord:\n{'the last word' if ended else 'Proof follows'} {marker(run)}"}
 
     def post(self, run: str, incident: str, text: str, by: str) -> Json:
         self.posts.append((self.clock.seconds, incident, text))
@@ -55,6 +56,9 @@ class Incidents:
             next(one for one in self.stands if one[0] == note)[2] = text
         return answer
 
+    def meanwhile(self, incident: str) -> Json:
+        return self.others
+
     def told(self, run: str, incident: str, n: int, note: str, said: str) -> None:
         self.told_.append((incident, n, note))
 
@@ -62,7 +66,7 @@ class Incidents:
         return [one[2] for one in self.stands if one[1] == incident]
 
 
-LAST, FIRST = f"the last word {marker('r-1')}", f"Proof follows {marker('r-1')}"
+LAST, FIRST = f"Ripcord:\nthe last word {marker('r-1')}", f"Ripcord:\nProof follows {marker('r-1')}"
 Keep = Callable[..., Inline]
 
 
@@ -197,3 +201,24 @@ def test_told_again_over_its_record_a_note_asks_for_the_same_and_posts_nothing(t
     twice = keep(again, joined=("Q2",), recorded=once.history)
     assert twice.history.asked == once.history.asked
     assert (again.posts, again.told_) == ([], [])
+
+
+def test_an_incident_that_somebody_resolved_meanwhile_is_named_in_the_last_word_and_in_no_earlier_one(
+    world: Incidents,
+) -> None:
+    world.others = {"mind": "the incident was resolved meanwhile (by 'Ana')", "also": None}
+    keep(world, joined=("Q2",))
+    minded = LAST.replace("\n", "\nMind: the incident was resolved meanwhile (by 'Ana')\n")
+    assert (world.posts[0][2], world.texts(), world.texts("Q2")) == (FIRST, [minded], [minded])
+
+
+def test_the_incident_that_ours_was_merged_into_gets_the_last_word_too(world: Incidents) -> None:
+    world.others = {"mind": "the incident was merged into Q7", "also": "Q7"}
+    keep(world, joined=("Q7",))
+    assert (len(world.texts()), len(world.texts("Q7"))) == (1, 1)
+
+
+def test_a_run_that_did_not_act_looks_for_nothing_meanwhile(world: Incidents) -> None:
+    world.others = {"mind": "the incident was resolved meanwhile", "also": None}
+    keep(world, early=False, ends=0.0)
+    assert world.texts() == [LAST]
