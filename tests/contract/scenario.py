@@ -94,7 +94,9 @@ class Canary:
         """A new template whose pods are held back from the first; its hash."""
         old = self.status["currentPodHash"]
         self.release(version)
-        eventually(lambda: self.status["currentPodHash"] != old, within=20, every=0.005, what=f"{version} is taken over")
+        eventually(
+            lambda: self.status["currentPodHash"] != old, within=20, every=0.005, what=f"{version} is taken over"
+        )
         new = str(self.status["currentPodHash"])
         self.world.hold(self.namespace, f"web-{new}", pods)
         eventually(lambda: self.replicaset(new)["spec"]["replicas"] > 0, within=20, what="the canary is wanted")
@@ -183,6 +185,11 @@ class Canary:
 
     def condition(self, kind: str) -> Object:
         return next((dict(one) for one in self.status.get("conditions", []) if one["type"] == kind), {})
+
+    def events(self, reason: str) -> list[Object]:
+        """Events about the Rollout with that reason; they may come late."""
+        found = self.world.get(f"{self._core}/events").json["items"]
+        return [one for one in found if (one["reason"], one["involvedObject"]["name"]) == (reason, "web")]
 
     # ---- waiting ----
 

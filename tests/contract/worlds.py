@@ -174,7 +174,7 @@ class Record:
 
         versions = eventually(look, within=within, what="all writes are there")
         came = sorted(zip(versions, (what for what, _, _ in writes), strict=True))
-        assert [what for _, what in came] == [what for what, _, _ in writes]
+        assert [what for _, what in came] == [what for what, _, _ in writes], f"in another order: {came}"
         assert len(set(versions)) == len(versions), f"two of them are one write: {came}"
 
 

@@ -40,6 +40,11 @@ def delayed(pod_hash: str) -> Holds:
     return lambda one: one["metadata"]["labels"][HASH] == pod_hash and DEADLINE in one["metadata"]["annotations"]
 
 
+def undelayed(pod_hash: str) -> Holds:
+    """That ReplicaSet has no deadline (any more)."""
+    return lambda one: one["metadata"]["labels"][HASH] == pod_hash and DEADLINE not in one["metadata"]["annotations"]
+
+
 def says(**status: object) -> Holds:
     """The Rollout's status has these values; None = it has no such member."""
     return lambda one: all(_status(one).get(key) == value for key, value in status.items())
