@@ -23,11 +23,11 @@ def by_bot(delivery: Delivery, bot: str | None) -> str | None:
     """The reason, when the bot user did it."""
     if not may_be(delivery) or bot is None or delivery.agent != bot:
         return None
-    return f"no: our own {OWN[delivery.event_type]} came back ({delivery.event_type} by the bot user {bot})"
+    return f"our own {OWN[delivery.event_type]} came back ({delivery.event_type} by the bot user {bot})"
 
 
 def by_note(delivery: Delivery, run: str | None) -> str | None:
     """The reason, when the note is the one that a run posted."""
     if run is None or not may_be(delivery):
         return None
-    return f"no: our own note came back ({delivery.event_type}, the note of {run})"
+    return f"our own note came back ({delivery.event_type}, the note of {run})"
