@@ -29,11 +29,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
+import urllib3
 
 from bench import canary
 from bench.page import cores, p99, say
@@ -71,6 +72,7 @@ class Round:
     rows: list[Object] = field(default_factory=list)
     settle: float = 0.0
     state: str = "not over"
+    said: str = ""
     asked: list[Asked] = field(default_factory=list)
 
     def row(self, tag: str) -> float:
@@ -245,13 +247,12 @@ class Town:
 def _follow(
     states: Iterator[tuple[float, Object]], holds: Mapping[str, Callable[[Object], bool]], seen: dict[str, float]
 ) -> None:
-    """Writes down when each first held; ends with the last of them."""
-    for at, state in states:
-        for name, held in holds.items():
-            if name not in seen and held(state):
-                seen[name] = at
-        if all(name in seen for name in holds):
-            return
+    """Writes down when each first held; ends with the last of them, or with its server."""
+    with suppress(urllib3.exceptions.HTTPError):
+        for at, state in states:
+            seen.update({name: at for name, held in holds.items() if name not in seen and held(state)})
+            if all(name in seen for name in holds):
+                return
 
 
 def _read(engine: sa.Engine, one: Round) -> None:
@@ -263,7 +264,8 @@ def _read(engine: sa.Engine, one: Round) -> None:
         spec = RunSpec.model_validate_json(run["spec"])
         query = sa.select(audit).where(audit.c.delivery == spec.delivery).order_by(audit.c.seq)
         one.rows = [dict(row) for row in connection.execute(query).mappings()]
-    one.state, one.settle = str(run["state"]), sum(check.settle for check in spec.verify)
+    one.state, one.said = str(run["state"]), str(run["said"])
+    one.settle = sum(check.settle for check in spec.verify)
 
 
 def _over(one: Round) -> bool:
@@ -280,6 +282,9 @@ def report(worlds: list[tuple[str, list[Round]]]) -> None:
     say()
     say(_columns("", [name for name, _ in worlds]))
     say(_columns("proven", [_proven(rounds) for _, rounds in worlds]))
+    for name, rounds in worlds:
+        for one in [each for each in rounds if not each.whole]:
+            say(f"  {name}, {one.namespace}: {one.state}: {one.said}")
     settles = [", ".join(f"{one:g} s" for one in sorted({each.settle for each in rounds})) for _, rounds in worlds]
     say(_columns("settle time that the runbook asks for", settles))
     for what, measure in LINES:
