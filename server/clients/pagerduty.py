@@ -7,13 +7,15 @@ knows whether a repeat is safe. A 401 prints the end of the key in the library's
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import requests
+import urllib3
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the library announces its successor at import
@@ -162,16 +164,20 @@ class PagerDutyApi:
 
     def _ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         what = f"pagerduty: {method} {path}"
+        session = self._session()
         with Deadline(CALL_SECONDS) as deadline:
             try:
                 # Redirects are not followed: the key belongs to the host that was set, and a POST would become a GET.
-                response: requests.Response = self._session().request(method, path, allow_redirects=False, **kwargs)
+                response: requests.Response = session.request(method, path, allow_redirects=False, **kwargs)
                 return response
             except pdpyras.PDHTTPError as error:
                 return error.response  # type: ignore[no-any-return]
             except pdpyras.PDClientError as error:
                 self._forget()
                 clear = self._sorted(method, what, error.__cause__, deadline.passed)
+            finally:
+                session.api_call_counts.clear()  # the library counts by URL, for ever
+                session.api_time.clear()
         # The library's text may quote a header with the key in it: it goes nowhere.
         raise clear from None
 
@@ -184,8 +190,8 @@ class PagerDutyApi:
         """What a broken call means: not sent, or perhaps sent."""
         if isinstance(cause, requests.exceptions.ConnectTimeout):
             return Transient(f"{what}: no connection", 1.0)
-        if isinstance(cause, requests.exceptions.ConnectionError) and _refused_connection(cause):
-            return Transient(f"{what}: connection refused", 1.0)
+        if cause is not None and (why := _never_sent(cause)) is not None:
+            return Transient(f"{what}: {why}", 1.0)
         if isinstance(cause, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
             return Transient(f"{what}: the request could not be sent ({type(cause).__name__})")
         if late or isinstance(cause, requests.exceptions.Timeout):
@@ -204,13 +210,26 @@ def _id(text: str) -> str:
     return text
 
 
-def _refused_connection(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if "NewConnectionError" in type(seen).__name__ or "NewConnectionError" in repr(seen):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+def _never_sent(error: BaseException) -> str | None:
+    """Why no request can have left, or None: the name, the connection or the certificate failed before it."""
+    for cause in _causes(error):
+        if isinstance(cause, urllib3.exceptions.NameResolutionError):
+            return "its name cannot be resolved"
+        if isinstance(cause, urllib3.exceptions.NewConnectionError):
+            return "connection refused"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its certificate is not trusted"
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was made of: urllib3 keeps the reason in the exception, requests in its arguments."""
+    waiting, seen = [error], 0
+    while waiting and seen < 20:
+        one, seen = waiting.pop(0), seen + 1
+        yield one
+        inside = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        waiting += [cause for cause in inside if isinstance(cause, BaseException)]
 
 
 def _json(response: requests.Response) -> dict[str, Any] | None:

@@ -77,7 +77,7 @@ def test_our_own_note_comes_back_costs_one_row_and_starts_nothing_where_a_person
     assert [row for row in town.audit() if row["said"].startswith("incident.annotated")] == []
     as_person(town, "POST", f"/incidents/{town.incident()['id']}/notes", {"note": {"content": "on it"}})
     run = town.ended(count=2)
-    assert (run["runbook"], run["state"]) == ("on-note", "observed")
+    assert run["runbook"] == "on-note"
 
 
 def test_where_nobody_may_ask_who_we_are_our_note_is_known_by_its_id(build: Build) -> None:
