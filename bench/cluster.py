@@ -15,7 +15,8 @@ is what a proof cannot do without. To Kubernetes: the Rollout, its ReplicaSets, 
 once more (nothing changed meanwhile), twice, the second time after the settle time; before that, to decide, those four and the canary
 Service (what could not be proven is not begun); one PATCH. To PagerDuty: incident and alerts to decide, both again right before the
 write, the note, its edit. What is above it: looks while it does not stand yet, the look right after the PATCH, and in each look what
-only words a reason (the canary Service, the Lease; AnalysisRuns before the proof).
+only words a reason (the canary Service, the Lease; AnalysisRuns before the proof); and the incident read once more for the last
+word: who resolved it meanwhile.
 """
 
 from __future__ import annotations
