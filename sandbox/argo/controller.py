@@ -13,6 +13,7 @@ from sandbox.argo.cache import Cache, Key
 from sandbox.argo.kubelet import Kubelet
 from sandbox.argo.lease import NAME, NAMESPACE, Leader
 from sandbox.argo.names import (
+    HASH,
     MANAGER,
     REVISION,
     V1_9,
@@ -294,9 +295,14 @@ class Controller:
     def _observe(
         self, kind: str, namespace: str, name: str, before: Object | None, after: Object | None, by_client: bool
     ) -> None:
-        self._changes += kind not in ("leases", "events")
+        self._changes += kind not in ("leases", "events") and not _wakes_nobody(kind, after)
         if kind == "rollouts" and self._now is not None:
             self._cache.changed((namespace, name), before, by_client=by_client, slow=self._slow, now=self._now)
+
+
+def _wakes_nobody(kind: str, after: Object | None) -> bool:
+    """A Service without the hash in its selector is nobody's concern, even where it was a managed one."""
+    return kind == "services" and after is not None and HASH not in (after["spec"].get("selector") or {})
 
 
 def _with_template_of(rollout: Object, workload: Object | None) -> Object:

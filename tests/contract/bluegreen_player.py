@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.argo.names import DEADLINE, DESIRED, EPHEMERAL, HASH, REVISION, REVISION_HISTORY
+from sandbox.argo.names import DEADLINE, DESIRED, EPHEMERAL, HASH, MANAGED_BY, REVISION, REVISION_HISTORY
 from tests.contract.cluster_by_hand import NAMESPACE, Cluster, Noted, Object
 
 FOLDER = Path(__file__).parent.parent / "data" / "traces"
@@ -42,6 +42,7 @@ _STATUS = (
     "updatedReplicas",
 )
 Do = Callable[["Stage"], None]
+Template = Callable[["Stage", str], Object]
 
 
 def image(version: str, **more: Any) -> Object:
@@ -89,37 +90,35 @@ class Stage:
         self.cluster.tick_until(lambda: bool(holds()), seconds=seconds)
         self.cluster.tick(6)
 
-    def template(self, version: str) -> None:
-        self.cluster.json_patch(
-            "rollouts", NAME, [{"op": "replace", "path": "/spec/template", "value": image(version)}]
-        )
+    def template(self, version: str, **more: Any) -> None:
+        new = image(version, **more)
+        self.cluster.json_patch("rollouts", NAME, [{"op": "replace", "path": "/spec/template", "value": new}])
 
     def in_preview(self, version: str = "v2") -> None:
         """Released, and all its pods are there."""
         self.template(version)
-        self.until(lambda: self.status["currentPodHash"] == self.hash(version) and self.pods(version) == 3)
+        count = self.rollout["spec"]["replicas"]
+        self.until(lambda: self.status["currentPodHash"] == self.hash(version) and self.pods(version) == count)
 
     def active(self, version: str = "v2") -> None:
-        """Released, and behind the active Service."""
-        self.template(version)
+        """Released, through its gates, and behind the active Service."""
+        self.in_preview(version)
+        self._passes("pre")
+        if self.status.get("pauseConditions"):
+            self.cluster.merge("rollouts", NAME, {"status": {"pauseConditions": None}}, "status")
         self.until(lambda: self.selects("active") == self.hash(version))
 
     def stable(self, version: str = "v2") -> None:
         """Released, its analyses passed, and the stable version."""
-        self.template(version)
-        self.cluster.tick(2)
-        for kind in ("pre", "post"):
-            if self.rollout["spec"]["strategy"]["blueGreen"].get(f"{kind}PromotionAnalysis"):
-                self.until(lambda kind=kind: self.run(kind) is not None)  # type: ignore[misc]
-                self.says(kind, "Successful")
-                self.cluster.tick(3)
-            self.resume_if_paused()
+        self.active(version)
+        self._passes("post")
         self.until(lambda: self.status.get("stableRS") == self.hash(version))
 
-    def resume_if_paused(self) -> None:
-        self.cluster.tick(6)
-        if self.status.get("pauseConditions"):
-            self.cluster.merge("rollouts", NAME, {"status": {"pauseConditions": None}}, "status")
+    def _passes(self, kind: str) -> None:
+        if self.rollout["spec"]["strategy"]["blueGreen"].get(f"{kind}PromotionAnalysis"):
+            self.until(lambda: self.run(kind) is not None)
+            self.says(kind, "Successful")
+            self.cluster.tick(6)
 
     def says(self, kind: str, phase: str, **more: Any) -> None:
         """What the current analysis comes to."""
@@ -129,6 +128,9 @@ class Stage:
 
     def ends(self, name: str, phase: str, **more: Any) -> None:
         self.cluster.merge("analysisruns", name, {"status": {"phase": phase, **more}})
+
+    def abort(self) -> None:
+        self.cluster.abort(NAME)
 
     def unready(self, version: str, pods: int) -> None:
         self.cluster.set(unready={f"{NAMESPACE}/{NAME}-{self.hash(version)}": pods} if pods else None)
@@ -166,6 +168,11 @@ class Stage:
         return None if told is None else self.cluster.get("analysisruns", told["name"])
 
 
+def normalised(_stage: Stage, version: str) -> Object:
+    """As it comes out of a ReplicaSet."""
+    return image(version, resources={})
+
+
 @dataclass
 class Story:
     """What a recording leaves out: the spec, the way there, what its marks did to pods."""
@@ -177,8 +184,11 @@ class Story:
     marks: dict[str, Do] = field(default_factory=dict)
     at: dict[int, Do] = field(default_factory=dict)
     rollouts: str = "v1.9.1"
+    template: Template = normalised
     slower: int = 1  # a pass takes 10 to 30 ms in life and a tick here
     until_ms: int = 10**9
+    ends_early: bool = False  # the recording stops before the controller has
+    hashes: dict[str, str] = field(default_factory=lambda: dict(RECORDED))
     leave_out: tuple[str, ...] = ()  # kinds, or `kind name`
     coarser: tuple[Callable[[list[str]], list[str]], ...] = ()
 
@@ -197,9 +207,11 @@ def replay(story: Story) -> tuple[list[str], list[str]]:
     stage.cluster.tick(12)
     first = len(stage.cluster.writes)
     _play(stage, story, rows)
-    names = {stage.hash(version): recorded for version, recorded in RECORDED.items() if stage.hash(version)}
+    names = {stage.hash(version): recorded for version, recorded in story.hashes.items() if stage.hash(version)}
     recorded = _tidy([line for row in rows if (line := _recorded(row))], {}, story)
     played = _tidy([line for one in stage.cluster.writes[first:] if (line := _played(one))], names, story)
+    if story.ends_early:
+        played = played[: len(recorded)]
     for rewrite in story.coarser:
         recorded, played = rewrite(recorded), rewrite(played)
     return recorded, played
@@ -222,7 +234,7 @@ def _play(stage: Stage, story: Story, rows: list[Object]) -> None:
 
 def _happens(stage: Stage, story: Story, row: Object) -> None:
     if "call" in row and row["code"] < 300:
-        _call(stage, row)
+        _call(stage, story, row)
     elif "do" in row:
         row["do"](stage)
     elif row.get("mark") in story.marks:
@@ -246,18 +258,31 @@ def _ours(stage: Stage, text: str) -> str:
     return text
 
 
-def _call(stage: Stage, row: Object) -> None:
+def _call(stage: Stage, story: Story, row: Object) -> None:
     plural, name, *rest = row["call"].split()[1].split("/")
-    body = json.loads(_ours(stage, json.dumps(row["body"])))
+    written = story.template if row["type"].startswith("json-patch") else _as_in_git
+    body = _meant(stage, written, json.loads(_ours(stage, json.dumps(row["body"]))))
     subresource = rest[0] if rest and rest[0] != "scale" else ""
-    if not row["type"].startswith("json-patch"):
+    if row["type"].startswith("json-patch"):
+        stage.cluster.json_patch(plural, name, body, subresource)
+    else:
         stage.cluster.merge(plural, name, body, subresource)
-        return
-    for operation in body:
-        found = re.fullmatch(r"<template, image \S+:(\w+)>", str(operation.get("value")))
-        if found:
-            operation["value"] = image(found[1], resources={})  # taken from a ReplicaSet, so it is normalised
-    stage.cluster.json_patch(plural, name, body, subresource)
+
+
+def _as_in_git(_stage: Stage, version: str) -> Object:
+    return image(version)
+
+
+def _meant(stage: Stage, template: Template, body: Any) -> Any:
+    """Recordings name templates and uids instead of writing them out."""
+    if isinstance(body, list):
+        return [_meant(stage, template, one) for one in body]
+    if isinstance(body, dict) and body.get("path") == "/metadata/uid":
+        return body | {"value": stage.rollout["metadata"]["uid"]}
+    if isinstance(body, dict):
+        return {key: _meant(stage, template, value) for key, value in body.items()}
+    found = re.match(r"<template, image \S+:(\w+)", str(body))
+    return template(stage, found[1]) if found else body
 
 
 # ---- both as lines ----
@@ -267,6 +292,9 @@ def _recorded(row: Object) -> str:
     for kind in ("rollout", "replicaset", "service", "analysisrun"):
         if kind in row:
             change = row["set"] if "set" in row else {k: v for k, v in row.items() if k not in ("ms", kind)}
+            change = {key: value for key, value in change.items() if value != "(unchanged)" and key != "hash"}
+            if row.get("saw") == "ADDED":
+                change = {key: value for key, value in change.items() if value != 0}
             return f"{kind} {row[kind]} {json.dumps(change, sort_keys=True)}"
     return ""
 
@@ -305,7 +333,7 @@ def _projected(kind: str, obj: Object) -> Object:
             "ephemeral": marks.get(EPHEMERAL),
         }
     elif kind == "services":
-        seen = {"hash_label": (spec.get("selector") or {}).get(HASH)}
+        seen = {"hash_label": (spec.get("selector") or {}).get(HASH), "managed_by": marks.get(MANAGED_BY)}
     else:
         seen = {"terminate": spec.get("terminate"), "phase": status.get("phase", ""), "message": status.get("message")}
         labels = {key: meta.get("labels", {}).get(key) for key in ("rollout-type", HASH)}
@@ -319,7 +347,10 @@ def _changed(before: Object, after: Object) -> Object:
         if before.get(key) != value:
             changed[key] = value
     if before and "conditions" in changed:
-        changed["conditions"] = _changed(before.get("conditions") or {}, after["conditions"])
+        moved = _changed(before.get("conditions") or {}, after["conditions"])
+        changed["conditions"] = {kind: told for kind, told in moved.items() if told is not None}  # as recorded
+        if not changed["conditions"]:
+            del changed["conditions"]
     return changed
 
 
