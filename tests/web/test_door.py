@@ -262,6 +262,40 @@ def _accepted_again(door: Door, raw: bytes) -> bool:
     return False
 
 
+def test_a_file_system_that_is_read_only_is_503_and_heals_by_itself(door: Door) -> None:
+    disk = {"query_only": "ON"}  # every write fails as on such a disk
+
+    @sa.event.listens_for(door.parts.inbox.engine, "checkout")
+    def _mounted(dbapi: sqlite3.Connection, _record: object, _proxy: object) -> None:
+        dbapi.execute(f"PRAGMA query_only={disk['query_only']}")
+
+    raw = body(event())
+    assert door.client.post(URL, data=raw, headers=signed(raw)).status_code == 503
+    assert door.rows() == []
+    disk["query_only"] = "OFF"
+    assert _accepted_again(door, raw)
+    assert len(door.rows()) == 1
+
+
+def test_a_replay_is_a_duplicate_on_another_replica_after_a_restart_and_under_another_secret(tmp_path: Path) -> None:
+    one = open_door(tmp_path, ("old", "new"))
+    raw = body(event(event_id="E1"))
+    first = one.client.post(URL, data=raw, headers=signed(raw, "old", webhook_id="W1")).json["delivery"]
+    replica = open_door(tmp_path, ("new",))
+    answers = [
+        door.client.post(URL, data=raw, headers=signed(raw, "new", webhook_id=webhook))
+        for door in (one, replica)
+        for webhook in ("W1", "W2")
+    ]
+    one.parts.inbox.stop()
+    restarted = open_door(tmp_path, ("new",))
+    answers.append(restarted.client.post(URL, data=raw, headers=signed(raw, "new", webhook_id="W3")))
+    assert {(one.status_code, one.json["delivery"], one.json["duplicate"]) for one in answers} == {(202, first, True)}
+    assert len(restarted.rows()) == 1
+    for door in (replica, restarted):
+        door.parts.inbox.stop()
+
+
 def test_secrets_of_the_tests_never_reach_the_database(door: Door) -> None:
     raw = body(event())
     door.client.post(URL, data=raw, headers=signed(raw))

@@ -11,10 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from server.app import create_app
+from server.core.delivery import Delivery
 from server.store import deliveries
 from server.triggers import TRIGGERS
 from tests.web.conftest import Door
 from tests.web.signing import body
+from tests.web.test_door import HARD, NOT_OBJECTS
 
 SECRET = "one-action-secret-of-the-tests"
 URL = "/webhooks/pagerduty/actions/abort-canary"
@@ -139,5 +141,36 @@ def test_a_press_of_another_shape_is_accepted_all_the_same(client: FlaskClient, 
     assert client.post(URL, data=body(value), headers={"X-Ripcord-Secret": SECRET}).status_code == 202
 
 
-def test_a_press_that_is_no_json_object_is_400(client: FlaskClient) -> None:
-    assert client.post(URL, data=b"[]", headers={"X-Ripcord-Secret": SECRET}).status_code == 400
+@pytest.mark.parametrize("raw", NOT_OBJECTS.values(), ids=NOT_OBJECTS.keys())
+def test_a_press_that_is_no_json_object_is_400_in_one_sentence(client: FlaskClient, door: Door, raw: bytes) -> None:
+    answer = client.post(URL, data=raw, headers={"X-Ripcord-Secret": SECRET})
+    assert (answer.status_code, answer.text.count("\n"), door.rows()) == (400, 1, [])
+
+
+@pytest.mark.parametrize("raw", HARD.values(), ids=HARD.keys())
+def test_hard_json_in_a_press_is_kept_or_refused_but_never_an_error_of_ours(client: FlaskClient, raw: bytes) -> None:
+    assert client.post(URL, data=raw, headers={"X-Ripcord-Secret": SECRET}).status_code in (202, 400)
+
+
+def parsed(*messages: Any) -> tuple[tuple[Delivery, ...], int]:
+    """What the executing process makes of a body."""
+    return BUTTON.messages({"X-Ripcord-Button": "abort-canary"}, body({"messages": list(messages)}), "header_secret")
+
+
+def test_every_message_of_a_body_is_told_in_its_order_and_the_first_is_the_one_that_the_door_keeps() -> None:
+    one, two = json.loads(press("M1"))["messages"][0], json.loads(press("M2"))["messages"][0]
+    told, left = parsed(one, two)
+    assert ([each.event_key for each in told], left) == (["M1", "M2"], 0)
+    raw = body({"messages": [one, two]})
+    assert BUTTON.parse({"X-Ripcord-Button": "abort-canary"}, raw, "header_secret").event_key == "M1"
+
+
+def test_messages_without_an_id_are_told_apart_by_their_place() -> None:
+    told, _ = parsed({}, 7, None)
+    assert len({each.event_key for each in told}) == 3
+    assert {each.event_key.split("/")[0] for each in told} == {f"sha256:{told[0].body_sha256}"}
+
+
+def test_no_more_than_a_hundred_messages_of_a_body_are_taken_and_the_rest_is_counted() -> None:
+    told, left = parsed(*[{"id": f"M{n}"} for n in range(130)])
+    assert (len(told), told[-1].event_key, left) == (100, "M99", 30)
