@@ -40,6 +40,7 @@ def seed_store(store: Any, controller: Controller, now: datetime, rng: random.Ra
         store.create("analysistemplates", _placed(template, now - timedelta(days=60)), manager=PERSON)
     _web_frontend(store, now, salt)
     _api_backend(store, now, salt)
+    controller.settle(now)
 
 
 def _web_frontend(store: Any, now: datetime, salt: str) -> None:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sandbox.argo import bluegreen, canary, timers, traffic, validate
+from sandbox.argo import bluegreen, canary, endpoints, timers, traffic, validate
 from sandbox.argo.analysis import Analyses
 from sandbox.argo.cache import Cache, Key
 from sandbox.argo.kubelet import Kubelet
@@ -26,6 +26,7 @@ from sandbox.argo.names import (
     notes,
     owned_by,
 )
+from sandbox.argo.pods import Pods
 from sandbox.argo.view import View
 from sandbox.argo.writes import Write, merge
 
@@ -38,6 +39,9 @@ SETTINGS = (
     "hold_status",
     "rollouts",
 )
+
+
+_NOT_WATCHED = ("leases", "events", "pods", "endpointslices")
 
 
 class Objects(Protocol):
@@ -64,6 +68,8 @@ class Controller:
         self._leader = Leader(rng)
         self._cache = Cache()
         self._kubelet = Kubelet()
+        self._pods = Pods(store)
+        self._moved = True  # something that pods or endpoints depend on
         self._salt = f"{rng.getrandbits(64):016x}"
         self._slow: timedelta | None = None
         self._missing: Key | None = None
@@ -80,6 +86,17 @@ class Controller:
 
     def tick(self, now: datetime) -> None:
         self._now, changes = now, self._changes
+        self._turn(now, changes)
+        self.settle(now)
+
+    def settle(self, now: datetime) -> None:
+        """Pods and what is behind the Services follow, whoever leads and whether anybody does."""
+        if self._moved or self._pods.ending:
+            self._moved = False
+            self._pods.tick(now)
+            endpoints.tick(self.store)
+
+    def _turn(self, now: datetime, changes: int) -> None:
         seen = {str(meta(rs)["uid"]): rs for rs in self.store.list("replicasets")}
         self._apply(self._kubelet.tick(list(seen.values()), self._pods_missing()), "kubelet")
         lease = self._leader.tick(now, self.store.get("leases", NAMESPACE, NAME))
@@ -101,6 +118,7 @@ class Controller:
             self._set(key, value, now)
         if {"stable_missing_pod", "unsaturated", "unready"} & set(settings):
             self._apply(self._kubelet.tick(self.store.list("replicasets"), self._pods_missing(), grow=False), "kubelet")
+            self.settle(now)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -295,7 +313,8 @@ class Controller:
     def _observe(
         self, kind: str, namespace: str, name: str, before: Object | None, after: Object | None, by_client: bool
     ) -> None:
-        self._changes += kind not in ("leases", "events") and not _wakes_nobody(kind, after)
+        self._moved |= kind in ("pods", "replicasets", "services")
+        self._changes += kind not in _NOT_WATCHED and not _wakes_nobody(kind, after)
         if kind == "rollouts" and self._now is not None:
             self._cache.changed((namespace, name), before, by_client=by_client, slow=self._slow, now=self._now)
 
