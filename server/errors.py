@@ -51,11 +51,11 @@ class Unknown(RipcordError):
 
 
 class Refused(RipcordError):
-    """The other side said no; `status` is its HTTP status."""
+    """The other side said no; `status` is its HTTP status, `code` its own number of the error where it has one."""
 
-    def __init__(self, said: str, status: int) -> None:
+    def __init__(self, said: str, status: int, code: int | None = None) -> None:
         super().__init__(said)
-        self.status = status
+        self.status, self.code = status, code
 
 
 class Missing(Refused):

@@ -61,6 +61,10 @@ class PagerDuty(Protocol):
         """Replaces a note's text; safe to repeat. Raises Transient, Unknown, Refused, Missing."""
         ...
 
+    def resolve(self, incident: str, resolution: str) -> bool:
+        """Resolves it; False where it was resolved before. Raises Transient, Unknown, Refused, Missing."""
+        ...
+
 
 class LaunchDarkly(Protocol):
     """LaunchDarkly's REST API."""

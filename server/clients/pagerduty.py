@@ -28,6 +28,7 @@ from server.core.pagerduty import parse_incident
 from server.errors import Missing, Refused, Transient, Unknown
 
 CONNECT_SECONDS = 2.0
+ALREADY_RESOLVED = 1001
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -120,6 +121,17 @@ class PagerDutyApi:
         """Replaces a note's text."""
         self._write("PUT", f"/incidents/{_id(incident)}/notes/{_id(note)}", {"note": {"content": content}})
 
+    def resolve(self, incident: str, resolution: str) -> bool:
+        """Resolves it; False where it was resolved before (error 1001)."""
+        wanted = {"type": "incident_reference", "status": "resolved", "resolution": resolution}
+        try:
+            self._write("PUT", f"/incidents/{_id(incident)}", {"incident": wanted})
+        except Refused as error:
+            if error.code == ALREADY_RESOLVED:
+                return False
+            raise
+        return True
+
     def _session(self) -> Any:
         session = getattr(self._local, "session", None)
         if session is None:
@@ -156,7 +168,7 @@ class PagerDutyApi:
             # It answered: it took effect already, or never will. That is clear as soon as after a broken connection.
             raise Unknown(what, broken=True)
         if status >= 300:
-            raise Refused(what, status)
+            raise Refused(what, status, _code(response))
         answer = _json(response)
         if answer is None:
             raise Unknown(f"{what}, and the answer is not JSON")
@@ -238,6 +250,13 @@ def _json(response: requests.Response) -> dict[str, Any] | None:
         if isinstance(value, dict):
             return value
     return None
+
+
+def _code(response: requests.Response) -> int | None:
+    """PagerDuty's own number of the error."""
+    error = (_json(response) or {}).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) else None
 
 
 def _reset(response: requests.Response) -> float | None:

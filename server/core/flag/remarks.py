@@ -20,7 +20,12 @@ def remarks(
     """From all looks. plan None: the run was refused while planning."""
     if not seen or plan is None:
         return Remarks()
-    return Remarks(mind=_mind(plan, seen, done, stopped), proof=_proof(plan, seen), done=_done(plan, seen, done))
+    return Remarks(
+        mind=_mind(plan, seen, done, stopped),
+        proof=_proof(plan, seen),
+        done=_done(plan, seen, done),
+        back=f"is {plan.facts['safe']}",
+    )
 
 
 def _mind(plan: Plan, seen: Sequence[FlagState], done: Sequence[Outcome], stopped: bool) -> tuple[str, ...]:
