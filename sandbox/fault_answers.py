@@ -39,6 +39,9 @@ def fault_response(fault: Fault, full_path: str) -> Response:
 
 
 def _kubernetes(status: int, words: str, extra: list[tuple[str, str]]) -> Response:
+    if status == 429 and not any(name.lower() == "retry-after" for name, _ in extra):
+        extra = [("Retry-After", "1"), *extra]
+    later = next((value for name, value in extra if name.lower() == "retry-after"), "")
     body = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -46,10 +49,9 @@ def _kubernetes(status: int, words: str, extra: list[tuple[str, str]]) -> Respon
         "status": "Failure",
         "message": words,
         "reason": _KUBERNETES_REASONS.get(status, ""),
+        **({"details": {"retryAfterSeconds": int(later)}} if later.isdecimal() else {}),
         "code": status,
     }
-    if status == 429 and not any(name.lower() == "retry-after" for name, _ in extra):
-        extra = [("Retry-After", "1"), *extra]
     return json_response(status, body, extra)
 
 

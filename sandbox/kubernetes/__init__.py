@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.argo.controller import SETTINGS, Controller
@@ -10,12 +12,14 @@ from sandbox.http import Request, Response
 from sandbox.kubernetes.api import Api
 from sandbox.kubernetes.authorise import Gate
 from sandbox.kubernetes.garbage import Garbage
+from sandbox.kubernetes.starting import Process
 from sandbox.kubernetes.store import Store
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
 USER = "ripcord"
+_OURS = ("deny", "apiserver")  # the other settings are the controller's
 
 
 class Kubernetes:
@@ -26,22 +30,27 @@ class Kubernetes:
         self.store = Store(world.clock.now, world.rng)
         self.gate = Gate()
         self.controller = Controller(self.store, world.rng)
-        self._api = Api(self.store, self.gate)
+        self.process = Process()
+        self._lent = threading.Condition(world.lock)
+        self._api = Api(self.store, self.gate, self.process, world.clock.now, self._wait)
         self._garbage = Garbage(self.store)
 
     def handle(self, request: Request) -> Response:
         return self._api.handle(request)
 
     def tick(self, now: datetime) -> None:
+        if not self.process.serves(now):
+            return  # whoever reconciles has nobody to ask and nobody to write to
         self._garbage.tick()
         self.controller.tick(now)
 
     def control(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Sets only the keys it names; a wrong one: ValueError, and nothing is changed."""
-        if unknown := set(settings) - {"deny", *SETTINGS}:
-            known = ", ".join(("deny", *SETTINGS))
+        if unknown := set(settings) - {*_OURS, *SETTINGS}:
+            known = ", ".join((*_OURS, *SETTINGS))
             raise ValueError(f"unknown key: {', '.join(sorted(unknown))}; kubernetes takes {known}")
-        for_controller = {key: value for key, value in settings.items() if key != "deny"}
+        for_controller = {key: value for key, value in settings.items() if key not in _OURS}
+        self.process.check(settings.get("apiserver"))
         before = self.gate.deny
         if "deny" in settings:
             self.gate.set(settings["deny"])
@@ -50,6 +59,8 @@ class Kubernetes:
         except (ValueError, TypeError):
             self.gate.deny = before
             raise
+        if "apiserver" in settings:
+            self.process.set(settings["apiserver"], self._clock.now())
         return self._settings()
 
     def state(self) -> dict[str, Any]:
@@ -65,7 +76,13 @@ class Kubernetes:
         return {"resourceVersion": revision, "settings": self._settings(), "rollouts": rollouts, "objects": objects}
 
     def _settings(self) -> dict[str, Any]:
-        return {**self.controller.settings, "deny": self.gate.deny}
+        return {**self.controller.settings, "deny": self.gate.deny, "apiserver": self.process.mode}
+
+    def _wait(self, over: Callable[[], bool], seconds: float) -> None:
+        """Seconds of the clock; the world's lock is lent to others meanwhile."""
+        until = self._clock.now() + timedelta(seconds=seconds)
+        while not over() and self._clock.now() < until:
+            self._lent.wait(0.02)
 
 
 def kubeconfig(base_url: str) -> str:

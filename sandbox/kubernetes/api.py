@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from sandbox.http import Request, Response
@@ -13,8 +15,9 @@ from sandbox.kubernetes.discovery import discovered
 from sandbox.kubernetes.errors import ApiError
 from sandbox.kubernetes.kinds import Resource
 from sandbox.kubernetes.paths import Target, parse
-from sandbox.kubernetes.reading import Reading
+from sandbox.kubernetes.reading import Reading, Wait
 from sandbox.kubernetes.selectors import only_name
+from sandbox.kubernetes.starting import Process
 from sandbox.kubernetes.store import Store
 from sandbox.kubernetes.writing import Writing
 
@@ -24,9 +27,11 @@ _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH
 
 
 class Api:
-    def __init__(self, store: Store, gate: Gate) -> None:
+    def __init__(self, store: Store, gate: Gate, process: Process, now: Callable[[], datetime], wait: Wait) -> None:
         self._gate = gate
-        self._reading = Reading(store)
+        self._process = process
+        self._now = now
+        self._reading = Reading(store, wait)
         self._writing = Writing(store)
 
     def handle(self, request: Request) -> Response:
@@ -36,26 +41,33 @@ class Api:
             return refusal(error)
 
     def _handle(self, request: Request) -> Response:
+        now = self._now()
+        self._process.demand_connection(now)
         user = user_of(request)
-        if request.path in ("/healthz", "/livez", "/readyz"):
-            return text(200, "ok")
-        if request.path == "/version":
-            return answer(200, VERSION)
         target = parse(request.path)
         if target is None:
-            return self._outside(request, user)
-        self._gate.demand(_attributes(user, target, request))
+            return self._outside(request, user, now)
+        asked = _attributes(user, target, request)
+        self._process.demand_rights(asked, now)
+        self._gate.demand(asked)
         if _REVIEWS.get(target.plural) == target.group and target.version == "v1" and request.method == "POST":
             return self._review(target, request, user)
+        self._process.demand_paths(target.resource, now)
         return self._resource(target, request)
 
-    def _outside(self, request: Request, user: str) -> Response:
+    def _outside(self, request: Request, user: str, now: datetime) -> Response:
+        if request.path in ("/healthz", "/livez", "/readyz"):
+            if request.path != "/livez":
+                self._process.demand_ready(now)
+            return text(200, "ok")
+        self._process.demand_rights_of_path(user, request.path, now)
+        if request.path == "/version":
+            return answer(200, VERSION)
         found = discovered(request.path)
         if found is None:
             raise errors.page_not_found()
         if user == ANONYMOUS:
-            message = f'forbidden: User "{ANONYMOUS}" cannot get path "{request.path}"'
-            raise errors.status(403, "Forbidden", message, {})
+            raise errors.forbidden_path(user, request.path)
         return answer(200, found)
 
     def _resource(self, target: Target, request: Request) -> Response:
@@ -80,8 +92,12 @@ class Api:
         raise errors.not_supported(_VERBS.get(request.method, request.method.lower()), resource)
 
     def _collection(self, target: Target, resource: Resource, request: Request) -> Response:
+        if request.method in ("GET", "HEAD"):
+            self._process.demand_lists(resource, self._now())
         match request.method:
             case "GET" | "HEAD" if _watches(request):
+                if (wanted := request.first("resourceVersion")) and not wanted.isdigit():
+                    raise errors.unparsable_version(wanted)
                 raise errors.not_supported("watch", resource)
             case "GET" | "HEAD":
                 return self._reading.page(target, resource, request)

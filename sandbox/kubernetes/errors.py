@@ -106,15 +106,41 @@ def not_supported(verb: str, resource: Resource) -> ApiError:
     return status(405, "MethodNotAllowed", message, details(resource))
 
 
-def unparsable_number(text: str, where: str = "") -> ApiError:
-    return status(500, "", f"{where}strconv.ParseUint: parsing {json.dumps(text)}: invalid syntax")
+def unparsable_version(text: str) -> ApiError:
+    """Where the server trips over it by itself; it then gives no reason."""
+    return status(500, "", not_a_version(text))
+
+
+def not_a_version(text: str) -> str:
+    return f"resourceVersion: Invalid value: {json.dumps(text)}: strconv.ParseUint: parsing {json.dumps(text)}: invalid syntax"
+
+
+def unparsable_number(text: str) -> ApiError:
+    return status(500, "", f"strconv.ParseUint: parsing {json.dumps(text)}: invalid syntax")
+
+
+def forbidden_path(user: str, path: str) -> ApiError:
+    return status(403, "Forbidden", f'forbidden: User "{user}" cannot get path "{path}"', {})
+
+
+def paths_not_installed() -> ApiError:
+    message = "the request has been made before all known HTTP paths have been installed, please try again"
+    return _later(503, "ServiceUnavailable", message, {"retryAfterSeconds": 5})
+
+
+def storage_initializing() -> ApiError:
+    return _later(429, "TooManyRequests", "storage is (re)initializing", {"retryAfterSeconds": 1})
+
+
+def _later(code: int, reason: str, message: str, told: Object) -> ApiError:
+    """With a Retry-After header beside the seconds in the body."""
+    return ApiError(code, status(code, reason, message, told).body, (("Retry-After", str(told["retryAfterSeconds"])),))
 
 
 def too_new(wanted: str, current: int) -> ApiError:
     causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
     message = f"Timeout: Too large resource version: {wanted}, current: {current}"
-    error = status(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
-    return ApiError(504, error.body, (("Retry-After", "1"),))
+    return _later(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
 
 
 def invalid(kind: str, group: str, name: str, causes: list[Cause], *, shown: list[Cause] | None = None) -> ApiError:

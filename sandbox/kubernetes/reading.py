@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.http import Request, Response
@@ -17,14 +18,22 @@ from sandbox.kubernetes.scale import as_scale
 from sandbox.kubernetes.store import Store
 
 Object = dict[str, Any]
+Wait = Callable[[Callable[[], bool], float], None]  # until something holds, or for so many seconds
+
+
+# So long a server waits for a resourceVersion that it has not seen yet.
+PATIENCE = 3.0
 
 
 class Reading:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, wait: Wait) -> None:
         self._store = store
+        self._wait = wait
 
     def get(self, target: Target, resource: Resource, request: Request) -> Response:
-        self._demand_known(request, "")
+        if (wanted := request.first("resourceVersion")) and not wanted.isdigit():
+            raise errors.unparsable_version(wanted)
+        self._demand_known(request)
         found = self._store.get(resource.plural, target.place, target.name)
         if found is None:
             raise errors.not_found(resource, target.name)
@@ -33,7 +42,9 @@ class Reading:
         return answer(200, versioned(resource, target.version, found))
 
     def page(self, target: Target, resource: Resource, request: Request) -> Response:
-        self._demand_known(request, "invalid resource version: resourceVersion: Invalid value: ")
+        if (wanted := request.first("resourceVersion")) and not wanted.isdigit():
+            raise errors.bad_request(f"invalid resource version: {errors.not_a_version(wanted)}")
+        self._demand_known(request)
         items = self.selected(target, resource, request)
         start, revision = self._continued(request)
         page = [item for item in items if _key(target, item) >= start]
@@ -52,13 +63,11 @@ class Reading:
         items = self._store.list(resource.plural, None if everywhere else target.namespace)
         return [item for item in items if by_label(item) and by_field(item)]
 
-    def _demand_known(self, request: Request, complaint: str) -> None:
+    def _demand_known(self, request: Request) -> None:
         wanted = request.first("resourceVersion")
         if wanted in ("", "0"):
             return
-        if not wanted.isdigit():
-            text = f"strconv.ParseUint: parsing {json.dumps(wanted)}: invalid syntax"
-            raise errors.bad_request(f"{complaint}{json.dumps(wanted)}: {text}" if complaint else text)
+        self._wait(lambda: int(wanted) <= self._store.revision, PATIENCE)
         if int(wanted) > self._store.revision:
             raise errors.too_new(wanted, self._store.revision)
         if request.first("resourceVersionMatch") == "Exact" and int(wanted) != self._store.revision:

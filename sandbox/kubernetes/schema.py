@@ -138,6 +138,8 @@ def _prune(obj: Object, fields: Fields, path: str, complaints: list[str]) -> Obj
         field = fields.get(name)
         if field is None:
             complaints.append(f'unknown field "{path}{name}"')
+        elif value is None:
+            continue  # where null is no value of the schema, it is as good as left out
         elif isinstance(field, dict) and isinstance(value, dict):
             kept[name] = _prune(value, field, f"{path}{name}.", complaints)
         else:

@@ -3,61 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 
 import pytest
 import urllib3
 
-from tests.cluster.api import JSON, JSON_PATCH, MERGE, NAMESPACES, Object
-from tests.contract.wire import APPLY, STRATEGIC, failure
-from tests.contract.wire import rollout as plain_rollout
+from tests.cluster.api import JSON, JSON_PATCH, MERGE, Object
+from tests.contract.wire import APPLY, NOBODYS, QUIET, STRATEGIC, Place, failure
+from tests.contract.wire import nobodys_rollout as rollout
 from tests.contract.worlds import World
 
 GENERIC = failure(422, "Invalid", "the server rejected our request due to an error in our request", {})
 WEB = {"name": "web", "group": "argoproj.io", "kind": "rollouts"}
 ABORT: Object = {"op": "add", "path": "/status/abort", "value": True}
-# A controller without an instance id leaves objects with this label alone: nobody but us writes them.
-NOBODYS = {"argo-rollouts.argoproj.io/controller-instance-id": "nobody"}
-
-
-def rollout(name: str = "web", **labels: str) -> Object:
-    return plain_rollout(name, **NOBODYS, **labels)
-
-
-class Place:
-    """A namespace with one Rollout that has a status and that nobody reconciles."""
-
-    def __init__(self, world: World) -> None:
-        self.world, self.name = world, world.namespace()
-        self.rollouts = f"/apis/argoproj.io/v1alpha1/namespaces/{self.name}/rollouts"
-        self.services = f"{NAMESPACES}/{self.name}/services"
-        self.runs = f"/apis/argoproj.io/v1alpha1/namespaces/{self.name}/analysisruns"
-        self.leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.name}/leases"
-        self.web = f"{self.rollouts}/web"
-        self.status = f"{self.web}/status"
-
-    def routes(self, version: str) -> str:
-        return f"/apis/networking.istio.io/{version}/namespaces/{self.name}/virtualservices"
-
-    def object(self) -> Object:
-        return dict(self.world.get(self.web).json)
-
-    @property
-    def version(self) -> str:
-        return str(self.object()["metadata"]["resourceVersion"])
-
-
-QUIET = ["still_sandbox_world", pytest.param("cluster_world", marks=pytest.mark.cluster, id="cluster")]
 
 
 @pytest.fixture(params=QUIET)
 def at(request: pytest.FixtureRequest) -> Iterator[Place]:
     world: World = request.getfixturevalue(request.param)
-    place = Place(world)
-    assert world.post(place.rollouts, rollout()).code == 201
-    status = {"status": {"currentPodHash": "aaa", "phase": "Paused"}}
-    assert world.merge(place.status, status).code == 200
+    place = Place(world).with_web()
     yield place
     world.leave(place.name)
 
@@ -679,3 +645,49 @@ def test_every_answer_carries_the_headers_of_an_api_server(at: Place) -> None:
         assert wanted <= set(answer.headers)
         assert answer.headers["Cache-Control"] == "no-cache, private"
         assert answer.text.endswith("\n")
+
+
+# ---- 11: a resourceVersion that cannot be ----
+
+
+def test_a_resource_version_of_the_future_is_waited_for_and_then_too_large(at: Place) -> None:
+    """The server waits 3 s for it. 504 here means: not yet, ask again."""
+    for path in (at.web, at.rollouts, at.services):
+        answer = at.world.get(path, resourceVersion="99999999")
+        assert (answer.code, answer.headers["Retry-After"]) == (504, "1")
+        said = r"Timeout: Too large resource version: 99999999, current: \d+"
+        assert re.fullmatch(said, answer.json["message"])
+        told = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
+        assert answer.json["details"] == {**told, "retryAfterSeconds": 1}
+        assert (answer.json["reason"], answer.json["code"]) == ("Timeout", 504)
+
+
+def test_a_resource_version_of_the_near_future_is_answered_once_it_is_there(at: Place) -> None:
+    wanted = int(at.version) + 1
+    answers: list[int] = []
+    asking = threading.Thread(target=lambda: answers.append(at.world.get(at.web, resourceVersion=wanted).code))
+    asking.start()
+    at.world.merge(at.status, {"status": {"message": "moved on"}})
+    asking.join(15)
+    assert answers == [200]
+
+
+def test_a_resource_version_that_is_no_number_is_an_internal_error_without_a_reason(at: Place) -> None:
+    before = at.object()
+    number = 'strconv.ParseUint: parsing "abc": invalid syntax'
+    patched = at.world.merge(at.status, {"metadata": {"resourceVersion": "abc"}, "status": {"abort": True}})
+    assert (patched.code, patched.json) == (500, without_reason(number))
+    field = f'resourceVersion: Invalid value: "abc": {number}'
+    read = at.world.get(at.web, resourceVersion="abc")
+    assert (read.code, read.json) == (500, without_reason(field))
+    watched = at.world.get(at.rollouts, watch="1", resourceVersion="abc")
+    assert (watched.code, watched.json) == (500, without_reason(field))
+    listed = at.world.get(at.rollouts, resourceVersion="abc")
+    assert listed.json == failure(400, "BadRequest", f"invalid resource version: {field}")
+    assert at.object() == before
+
+
+def without_reason(message: str) -> Object:
+    body = failure(500, "", message)
+    del body["reason"]
+    return body

@@ -1,4 +1,4 @@
-"""How the contract tests speak to the sandbox's API server: over a real socket, as one user or another."""
+"""How the tests of the wire speak to an API server: to the sandbox's as one user or another, to either world's in a place of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
 from sandbox.start import Sandbox
+from tests.cluster.api import NAMESPACES
+from tests.contract.worlds import World
 
 Object = dict[str, Any]
 
@@ -113,3 +117,44 @@ def failure(code: int, reason: str, message: str, details: Object | None = None)
     """A Status as the recordings have it."""
     body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
     return body | {"reason": reason} | ({"details": details} if details is not None else {}) | {"code": code}
+
+
+# The worlds in which nobody reconciles: the sandbox without a ticker, and the cluster with the label below.
+QUIET = ["still_sandbox_world", pytest.param("cluster_world", marks=pytest.mark.cluster, id="cluster")]
+
+# A controller without an instance id leaves objects with this label alone: nobody but us writes them.
+NOBODYS = {"argo-rollouts.argoproj.io/controller-instance-id": "nobody"}
+
+
+def nobodys_rollout(name: str = "web", **labels: str) -> Object:
+    return rollout(name, **NOBODYS, **labels)
+
+
+class Place:
+    """A namespace with one Rollout that has a status and that nobody reconciles."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.name = world, world.namespace()
+        self.rollouts = f"/apis/argoproj.io/v1alpha1/namespaces/{self.name}/rollouts"
+        self.services = f"{NAMESPACES}/{self.name}/services"
+        self.runs = f"/apis/argoproj.io/v1alpha1/namespaces/{self.name}/analysisruns"
+        self.leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.name}/leases"
+        self.web = f"{self.rollouts}/web"
+        self.status = f"{self.web}/status"
+
+    def with_web(self) -> Place:
+        """The Rollout `web`, paused, with a hash."""
+        assert self.world.post(self.rollouts, nobodys_rollout()).code == 201
+        status = {"status": {"currentPodHash": "aaa", "phase": "Paused"}}
+        assert self.world.merge(self.status, status).code == 200
+        return self
+
+    def routes(self, version: str) -> str:
+        return f"/apis/networking.istio.io/{version}/namespaces/{self.name}/virtualservices"
+
+    def object(self) -> Object:
+        return dict(self.world.get(self.web).json)
+
+    @property
+    def version(self) -> str:
+        return str(self.object()["metadata"]["resourceVersion"])
