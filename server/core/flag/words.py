@@ -59,7 +59,7 @@ def consequences(state: FlagState, now: datetime) -> tuple[str, ...]:
         return tuple(lines)
     lines += [_pending(one, state, now) for one in state.around.pending[:MOST]]
     if (more := len(state.around.pending) - MOST) > 0:
-        lines.append(f"{more} more changes are scheduled")
+        lines.append(f"scheduled beside these: {more} more")
     if state.around.dependents and state.safe == "off":
         lines.append(f"{state.flag} off switches off what depends on it: {_some(state.around.dependents)}")
     lines += [f"not known: {one}" for one in state.around.unread]
