@@ -31,6 +31,7 @@ _RECORDED = {
     "services": "/api/v1/namespaces/{}/services",
     "virtualservices": "/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
     "analysisruns": "/apis/argoproj.io/v1alpha1/namespaces/{}/analysisruns",
+    "endpointslices": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
 }
 
 
