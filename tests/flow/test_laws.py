@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.actions import ACTIONS, Action
+from server.actions.resolve_incident import IncidentState
 from server.checks import CHECKS, Check
 from server.clients import Clients
 from server.core.argo import decide
@@ -28,6 +29,7 @@ from tests.flow.test_delivery import Deliveries, tell
 from tests.flow.test_note import Incidents, keep
 from tests.flow.values import Runs, run
 from tests.unit.argo.cases import World, at, outcome, planned
+from tests.unit.flag.cases import look as flag
 
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +122,12 @@ def test_every_option_has_a_default(name: str) -> None:
 
 def looks(name: str) -> list[Model]:
     """Looks that a plan must answer, whatever they show. An action that is built brings its own."""
+    if name == "disable_flag":
+        odd = ({"problem": "500"}, {"passing": True, "problem": "401"}, {"archived": True}, {"modified": None}, {"safe": "on"})
+        return [flag(0), flag(0, on=False), *(flag(0).model_copy(update=one) for one in odd)]
+    if name == "resolve_incident":
+        seen = [{"status": "triggered"}, {"status": "resolved"}, {"gone": True}, {"others": ("'a'",)}, {"merged_into": "Q2"}]
+        return [IncidentState.model_validate({"at": NOW, "incident": "Q1", **one}) for one in seen]
     if name not in BUILT:
         return [
             ACTIONS[name].observe(None, Clients(kubernetes=cast(Any, None), pagerduty=cast(Any, None), now=lambda: NOW))
