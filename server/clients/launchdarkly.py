@@ -68,7 +68,7 @@ class LaunchDarklyApi:
     """Two ApiClients, because the API's version is a header of the client: the current one, and beta. Made in the process that acts."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._token = bool(token)
+        self._token = token
         client, configuration, self._error = _transport()
         settings = configuration(host=url, api_key={"ApiKey": token}, retries=False)
         self._clients = {version: client(settings) for version in (VERSION, BETA)}
@@ -114,7 +114,10 @@ class LaunchDarklyApi:
         with Deadline(CALL_SECONDS) as deadline:
             try:
                 response = client.call_api(*request, _request_timeout=(CONNECT_SECONDS, CALL_SECONDS))
-                return response.status, _lower(response.headers), _read(response.response)
+                body_read = _read(response.response)
+                # An error's own words are told to people: whoever answers with our token in them is not quoted with it.
+                said = body_read.replace(self._token.encode(), b"***") if response.status >= 300 else body_read
+                return response.status, _lower(response.headers), said
             # A header that cannot be sent (a token with a line break) stands in the error's own text: that text goes nowhere.
             except (urllib3.exceptions.HTTPError, OSError, self._error, ValueError) as error:
                 clear = self._sorted(what, error, deadline.passed)
