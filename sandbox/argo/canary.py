@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from sandbox.argo import conditions, counts, revisions, rollout_status, runs, scaling, traffic
-from sandbox.argo.names import Object, meta
+from sandbox.argo.names import Object, available, meta
 from sandbox.argo.passing import Pass, has_pause
 from sandbox.argo.view import View
 
@@ -13,7 +13,8 @@ from sandbox.argo.view import View
 def reconcile(view: View) -> None:
     now = Pass(view)
     if view.status.get("abort") and view.promoted:
-        _drop_abort(view)
+        if not _aborts_again(view):
+            _drop_abort(view)
     elif view.template_or_steps_changed:
         _take_over(now)
     elif not _told_retry(now):
@@ -46,8 +47,14 @@ def _write_with_phase(view: View, new: Object) -> bool:
 
 def _drop_abort(view: View) -> None:
     """Nothing to abort once the version is stable: the flag goes in silence, and nothing else moves."""
-    new = {key: value for key, value in view.status.items() if key != "abort"}
+    new = {key: value for key, value in view.status.items() if key not in ("abort", "abortedAt")}
     view.write_status(new)
+
+
+def _aborts_again(view: View) -> bool:
+    """v1.9 lets a deadline abort what is promoted: each pass drops the abort and sets it anew until all pods are there."""
+    stuck = conditions.reason(view.status) == "ProgressDeadlineExceeded" and available(view.new) < view.replicas
+    return stuck and bool(view.spec.get("progressDeadlineAbort")) and not view.is_1_10
 
 
 def _take_over(now: Pass) -> None:
@@ -71,7 +78,6 @@ def _told_retry(now: Pass) -> bool:
     retry = conditions.progressing("Unknown", "RolloutRetry", "Retrying Rollout after abort")
     conditions.put(new, retry, view.now)
     _write_with_phase(view, new)
-    scaling.remove_deadlines(now)
     return True
 
 
@@ -87,11 +93,7 @@ def _work(now: Pass) -> None:
     if now.aborted and view.status.get("abortedAt") and len(view.writes) > written:
         return  # the flip lasts until the next pass, so that whoever looks can see it
     traffic.reconcile_weights(now)
-    aborted_before = now.aborted
-    runs.reconcile(now)
-    if now.aborted and not aborted_before:
-        rollout_status.sync(now)  # the status first; traffic and pods follow in the next pass
-        return
+    runs.reconcile(now)  # may abort: the deadline and the status now, the traffic in the next pass
     if not view.spec.get("paused") and not has_pause(view.status, "InconclusiveAnalysisRun"):
         scaling.reconcile(now)
     _pause(now)

@@ -70,7 +70,8 @@ def completed(truth: bool) -> Condition:
 
 
 def healthy(truth: bool) -> Condition:
-    return Condition("Healthy", "True" if truth else "False", "RolloutHealthy", "RolloutHealthy")
+    text = "Rollout is healthy" if truth else "Rollout is not healthy"
+    return Condition("Healthy", "True" if truth else "False", "RolloutHealthy", text)
 
 
 def enough_available(truth: bool) -> Condition:

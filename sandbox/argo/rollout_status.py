@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from sandbox.argo import conditions, counts, events, runs
-from sandbox.argo.names import Object, available, meta, moment, name_of, rfc3339, status_of
+from sandbox.argo.names import DEADLINE, Object, available, meta, moment, name_of, notes, rfc3339, status_of
 from sandbox.argo.passing import Pass, has_pause
 from sandbox.argo.seconds import duration
 from sandbox.argo.view import View
@@ -167,38 +167,35 @@ def _pause_over(view: View, pause: Object) -> bool:
 
 def _conditions(now: Pass, new: Object) -> None:
     view = now.view
-    whole = _healthy(view, new)
+    whole, fell_ill = _healthy(view, new), False
     paused = bool(view.status.get("pauseConditions")) or bool(view.spec.get("paused"))
     if not paused and whole:
         conditions.put(new, conditions.healthy(True), view.now)
     elif conditions.get(new, "Healthy") is not None:
-        conditions.put(new, conditions.healthy(False), view.now)
+        fell_ill = conditions.put(new, conditions.healthy(False), view.now)
     conditions.drop(new, "InvalidSpec")
     conditions.put(new, conditions.completed(new.get("stableRS") == new["currentPodHash"]), view.now)
-    _progressing(now, new, whole)
-    least = view.replicas - int(view.replicas * 0.25)
-    conditions.put(new, conditions.enough_available(int(new.get("availableReplicas") or 0) >= least), view.now)
+    _progressing(now, new, whole, fell_ill)
+    enough = int(new.get("availableReplicas") or 0) >= view.replicas
+    conditions.put(new, conditions.enough_available(enough), view.now)
 
 
-def _progressing(now: Pass, new: Object, whole: bool) -> None:
+def _progressing(now: Pass, new: Object, whole: bool, fell_ill: bool) -> None:
     view = now.view
     if now.aborted:
         _abort_condition(now, new)
         return
     if now.keep_progressing:
         return
-    current = conditions.get(view.status, "Progressing")
-    same = new["currentPodHash"] == view.status.get("currentPodHash")
-    settled = (
-        same and current is not None and current["reason"] == "NewReplicaSetAvailable" and current["status"] == "True"
-    )
-    if settled and new.get("replicas") == new.get("availableReplicas"):
-        return
     name = name_of(view.new) if view.new is not None else f"{view.name}-{new['currentPodHash']}"
     if whole:
         text = f'ReplicaSet "{name}" has successfully progressed.'
         conditions.put(new, conditions.progressing("True", "NewReplicaSetAvailable", text), view.now)
-    elif _advanced(view, new):
+    elif fell_ill and new.get("stableRS") == new["currentPodHash"]:
+        # What is promoted and loses a pod has its whole deadline before it.
+        text = "Rollout does not have minimum availability"
+        conditions.put(new, conditions.progressing("True", "ReplicaSetNotAvailable", text), view.now, touch=True)
+    elif fell_ill or _advanced(view, new):
         text = f'ReplicaSet "{name}" is progressing.'
         conditions.put(new, conditions.progressing("True", "ReplicaSetUpdated", text), view.now, touch=True)
     elif not view.status.get("pauseConditions") and not view.spec.get("paused") and not now.pauses:
@@ -207,10 +204,12 @@ def _progressing(now: Pass, new: Object, whole: bool) -> None:
 
 def _deadline(now: Pass, new: Object, name: str) -> None:
     view = now.view
+    if any(notes(rs).get(DEADLINE) for rs in view.others):
+        return  # no deadline runs while an older version waits to be scaled down
     if not conditions.timed_out(view.status, view.now, int(view.spec.get("progressDeadlineSeconds") or 600)):
         return
     text = f'ReplicaSet "{name}" has timed out progressing.'
-    if view.spec.get("progressDeadlineAbort") and not view.promoted:
+    if view.spec.get("progressDeadlineAbort") and not (view.promoted and view.is_1_10):
         now.abort_because = text
         if view.is_1_10:
             _abort_condition(now, new)

@@ -108,8 +108,8 @@ def _before(view: View, analysis: Object) -> bool:
 
 
 def _usable(view: View, run: Object) -> bool:
-    """A run of this hash that was not ended by an earlier abort (a retry wants a new one)."""
-    return hash_of(run) == view.status.get("currentPodHash") and not (run.get("spec") or {}).get("terminate")
+    """A run of this hash, unless an abort is just left. One that has ended stays the one: v1.9 keeps it over a retry."""
+    return hash_of(run) == view.status.get("currentPodHash") and not view.status.get("abortedAt")
 
 
 def _pointed(view: View, kind: str) -> Object | None:

@@ -94,10 +94,10 @@ def test_a_failed_background_run_aborts_in_the_status_first_and_in_the_traffic_o
         canary.answers(BAD)
         record.in_order(
             ("the run fails", "analysisruns", lambda one: one.get("status", {}).get("phase") == "Failed"),
+            ("the delay begins", "replicasets", delayed(new)),
             ("the status says so", "rollouts", both(says(abort=True, phase="Degraded"), has("abortedAt"))),
             ("the canary Service", "services", turned_to(stable)),
             ("the router", "virtualservices", routed(0)),
-            ("the delay begins", "replicasets", delayed(new)),
             ("the weights are told", "rollouts", told(0, new)),
         )
         first = next(one for one in record.of("rollouts") if one["status"].get("abortedAt"))
@@ -201,19 +201,59 @@ def test_the_pointer_to_a_stopped_run_is_told_by_1_9_and_dropped_by_1_10(canary:
         assert pointers[-1] == {"name": name, "status": "Successful", "message": "Run Terminated"}
 
 
-def test_a_retry_gets_a_run_of_its_own(canary: Canary) -> None:
+def test_a_retry_gets_a_run_of_its_own_from_1_10_on_and_none_before(canary: Canary) -> None:
+    """Under v1.9 the stopped run still counts, as Successful: what was aborted comes back with nobody measuring."""
     run = _with_a_background_run(canary)
     canary.abort()
     canary.until_acknowledged()
     canary.until_weights(100, 0)
+    eventually(lambda: canary.deadline(canary.status["currentPodHash"]), what="the delay begins")
+    canary.quiet()
+    canary.answers(BAD)
 
     canary.patch_status(abort=False)
-    canary.until("Paused")
+    canary.until_weights(75, 25)
 
-    eventually(lambda: len(canary.runs) == 2, what="a second run")
-    names = {one["metadata"]["name"] for one in canary.runs}
-    assert names == {run["metadata"]["name"], f"{run['metadata']['name']}.1"}
-    assert _pointer(canary.rollout)["name"] == f"{run['metadata']['name']}.1"
+    first, second = run["metadata"]["name"], f"{run['metadata']['name']}.1"
+    if _is_1_10(canary):
+        eventually(
+            lambda: _named(canary, second).get("status", {}).get("phase") == "Failed", within=30, what="measured"
+        )
+        eventually(lambda: canary.acknowledged, within=20, what="aborted again")
+    else:
+        canary.until("Paused")
+        canary.never(lambda: len(canary.runs) > 1 or canary.acknowledged, for_seconds=4, what="measured again")
+        assert _pointer(canary.rollout) == {"name": first, "status": "Successful", "message": "Run Terminated"}
+
+
+def test_a_retry_after_a_failed_run_starts_again_from_1_10_on_and_is_aborted_by_the_same_run_before(
+    canary: Canary,
+) -> None:
+    run = _with_a_background_run(canary)
+    canary.answers(BAD)
+    canary.until_weights(100, 0, within=30)
+    eventually(lambda: canary.deadline(canary.status["currentPodHash"]), what="the delay begins")
+    canary.quiet()
+    canary.answers(GOOD)
+
+    with canary.world.record(canary.namespace) as record:
+        canary.patch_status(abort=False)
+        if _is_1_10(canary):
+            canary.until("Paused")
+            eventually(lambda: len(canary.runs) == 2, what="a second run")
+            assert _pointer(canary.rollout) == {"name": f"{run['metadata']['name']}.1", "status": "Running"}
+        else:
+            record.in_order(
+                ("it tells", "rollouts", conditioned("Progressing", "Unknown", "RolloutRetry")),
+                ("aborted again", "rollouts", both(says(abort=True, phase="Degraded"), has("abortedAt"))),
+            )
+            canary.until_weights(100, 0)
+            assert len(canary.runs) == 1
+            assert FAILED in canary.status["message"]
+
+
+def _named(canary: Canary, name: str) -> Object:
+    return next((one for one in canary.runs if one["metadata"]["name"] == name), {})
 
 
 # ---- neither good nor bad ----

@@ -32,8 +32,8 @@ def test_a_retry_within_the_delay_sends_traffic_again_before_it_forgets_the_abor
                 "rollouts",
                 both(says(phase="Progressing"), conditioned("Progressing", "Unknown", "RolloutRetry")),
             ),
-            ("the deadline goes", "replicasets", undelayed(new)),
             ("the traffic comes", "virtualservices", routed(25)),
+            ("the deadline goes", "replicasets", undelayed(new)),
             ("abortedAt goes", "rollouts", says(abortedAt=None)),
             ("and pauses", "rollouts", says(phase="Paused")),
         )
