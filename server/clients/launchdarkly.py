@@ -83,20 +83,20 @@ class LaunchDarklyApi:
         except Unknown as error:
             raise Transient(error.said) from error
         if status == 429 or status >= 500:
-            raise Transient(f"launchdarkly: GET {path}: {status} {_message(body)}", _wait(headers))
+            raise Transient(f"launchdarkly: GET {path}: {status} {self._message(body)}", _wait(headers))
         if status >= 300:
-            raise _refused("GET", path, status, body)
+            raise self._refused("GET", path, status, body)
         return _object("GET", path, body), _date(headers)
 
     def patch(self, path: str, body: object, content_type: str) -> tuple[dict[str, Any], datetime]:
         """One patch, sent once."""
         status, headers, answer = self._send("PATCH", path, body, content_type, beta=False)
         if status == 429 or (status == 503 and "retry-after" in headers):
-            raise Transient(f"launchdarkly: PATCH {path}: {status} {_message(answer)}", _wait(headers))
+            raise Transient(f"launchdarkly: PATCH {path}: {status} {self._message(answer)}", _wait(headers))
         if status >= 500:
-            raise Unknown(f"launchdarkly: PATCH {path}: {status} {_message(answer)}")
+            raise Unknown(f"launchdarkly: PATCH {path}: {status} {self._message(answer)}")
         if status >= 300:
-            raise _refused("PATCH", path, status, answer)
+            raise self._refused("PATCH", path, status, answer)
         try:
             return _object("PATCH", path, answer), _date(headers)
         except Transient as error:
@@ -114,14 +114,23 @@ class LaunchDarklyApi:
         with Deadline(CALL_SECONDS) as deadline:
             try:
                 response = client.call_api(*request, _request_timeout=(CONNECT_SECONDS, CALL_SECONDS))
-                body_read = _read(response.response)
-                # An error's own words are told to people: whoever answers with our token in them is not quoted with it.
-                said = body_read.replace(self._token.encode(), b"***") if response.status >= 300 else body_read
-                return response.status, _lower(response.headers), said
+                return response.status, _lower(response.headers), _read(response.response)
             # A header that cannot be sent (a token with a line break) stands in the error's own text: that text goes nowhere.
             except (urllib3.exceptions.HTTPError, OSError, self._error, ValueError) as error:
                 clear = self._sorted(what, error, deadline.passed)
         raise clear from None
+
+    def _message(self, body: bytes) -> str:
+        """LaunchDarkly's own sentence, cut. Who answers with our token in it is not quoted with it."""
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(body)
+            if isinstance(value, dict):
+                return str(value.get("message", "")).replace(self._token, "***")[:200]
+        return "not JSON"
+
+    def _refused(self, method: str, path: str, status: int, body: bytes) -> Refused:
+        what = f"launchdarkly: {method} {path}: {status} {self._message(body)}"
+        return Missing(what) if status == 404 else Refused(what, status)
 
     def _sorted(self, what: str, error: Exception, late: bool) -> Transient | Unknown:
         """What a broken call means: not sent, or perhaps sent."""
@@ -196,17 +205,3 @@ def _object(method: str, path: str, body: bytes) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
     raise Transient(f"launchdarkly: {method} {path}: the answer is not a JSON object")
-
-
-def _message(body: bytes) -> str:
-    """LaunchDarkly's own sentence, cut."""
-    with contextlib.suppress(ValueError, RecursionError):
-        value = json.loads(body)
-        if isinstance(value, dict):
-            return str(value.get("message", ""))[:200]
-    return "not JSON"
-
-
-def _refused(method: str, path: str, status: int, body: bytes) -> Refused:
-    what = f"launchdarkly: {method} {path}: {status} {_message(body)}"
-    return Missing(what) if status == 404 else Refused(what, status)

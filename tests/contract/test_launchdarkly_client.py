@@ -265,7 +265,7 @@ def test_no_error_and_no_log_line_holds_the_token(token: str) -> None:
     said: list[str] = []
     try:
         for head in (
-            http("401 Unauthorized", json.dumps({"message": f"not {TOKEN}"}).encode()),
+            http("401 Unauthorized", json.dumps({"message": f"not {token}"}).encode()),
             b"nonsense\r\n\r\n",
             b"",
         ):
