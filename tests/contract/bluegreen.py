@@ -38,7 +38,7 @@ class BlueGreen(Canary):
                 self._made(f"{self._argo}/analysistemplates", self._gate(kind))
                 strategy[f"{kind}PromotionAnalysis"] = {"templates": [{"templateName": kind}]}
         services = {"activeService": "web-active", "previewService": "web-preview"}
-        body = {
+        body: Object = {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Rollout",
             "metadata": {"name": "web"},
@@ -50,6 +50,7 @@ class BlueGreen(Canary):
                 **(spec or {}),
             },
         }
+        body["spec"] = {key: value for key, value in body["spec"].items() if value is not None}
         self._made(self.rollouts, body)
         return self
 
@@ -139,6 +140,13 @@ class BlueGreen(Canary):
     @property
     def stable(self) -> str:
         return str(self.status["stableRS"])
+
+    def versions(self) -> list[str]:
+        """The hashes of all ReplicaSets of the Rollout."""
+        uid = self.rollout["metadata"]["uid"]
+        found = self.world.get(f"{self._apps}/replicasets").json["items"]
+        mine = [one for one in found if one["metadata"]["ownerReferences"][0]["uid"] == uid]
+        return [str(one["metadata"]["labels"][HASH]) for one in mine]
 
     def wanted(self, pod_hash: str) -> int:
         return int(self.replicaset(pod_hash)["spec"]["replicas"])
