@@ -78,10 +78,15 @@ def judge(metric: Object, result: Object) -> tuple[str, str]:
         )
     if bad:
         return bad[-1]
-    count = _number(metric.get("count"), 0 if metric.get("interval") else 1)
-    if count and result.get("count", 0) >= count:
+    wanted = _number(metric.get("consecutiveSuccessLimit"), 0)
+    if wanted and result.get("consecutiveSuccess", 0) >= wanted:
         return "Successful", ""
-    return "Running", ""
+    count = _number(metric.get("count"), 0 if metric.get("interval") else 1)
+    if not count or result.get("count", 0) < count:
+        return "Running", ""
+    if not wanted:
+        return "Successful", ""
+    return ("Failed" if _number(metric.get("failureLimit"), 0) < 0 else "Inconclusive"), ""
 
 
 def finish(run: Object, status: Object, now: datetime, *, stopped: bool = False) -> None:

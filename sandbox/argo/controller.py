@@ -191,6 +191,7 @@ class Controller:
             version=self.version,
             salt=self._salt,
             workload=workload,
+            two_templates="workloadRef" in rollout["spec"] and "template" in rollout["spec"],
         )
 
     def _workload(self, rollout: Object) -> Object | None:

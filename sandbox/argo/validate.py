@@ -20,6 +20,8 @@ def problem(view: View) -> str:
     if reference and view.workload is None:
         name = reference.get("name")
         return f'spec.workloadRef.name: Invalid value: "{name}": deployments.apps "{name}" not found'
+    if view.two_templates:
+        return "template must be empty for workload reference rollout"
     for path, name in _services(view):
         if name not in view.services:
             return f'{path}: Invalid value: "{name}": service "{name}" not found'

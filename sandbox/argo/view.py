@@ -25,6 +25,7 @@ class View:
     version: str = V1_9
     salt: str = ""
     workload: Object | None = None  # the Deployment of workloadRef
+    two_templates: bool = False  # one of its own beside workloadRef
     writes: list[Write] = field(default_factory=list)
     events: int = 0
 

@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 
 SERVICE_NAME = "kubernetes.io/service-name"
 BLUE_GREEN_PAUSE = "BlueGreenPause"
-PASSED, FAILED, NEITHER = 1, 0, 5
+PASSED, FAILED, UNDECIDED = 1, 0, 5
 
 
 class BlueGreen(Canary):
@@ -27,15 +27,17 @@ class BlueGreen(Canary):
         replicas: int = 3,
         pre: bool = False,
         post: bool = False,
+        metric: Object | None = None,
         spec: Object | None = None,
         **strategy: Any,
     ) -> BlueGreen:
         """Services, analyses and the Rollout at v1; nothing is waited for."""
+        self.forget_verdicts()
         for name in ("web-active", "web-preview"):
             self._made(f"{self._core}/services", _service(name))
         for kind, asked in (("pre", pre), ("post", post)):
             if asked:
-                self._made(f"{self._argo}/analysistemplates", self._gate(kind))
+                self._made(f"{self._argo}/analysistemplates", self._gate(kind, **(metric or {})))
                 strategy[f"{kind}PromotionAnalysis"] = {"templates": [{"templateName": kind}]}
         services = {"activeService": "web-active", "previewService": "web-preview"}
         body: Object = {
@@ -96,12 +98,12 @@ class BlueGreen(Canary):
 
     def says(self, kind: str, value: int) -> None:
         """What the analysis finds from now on."""
-        self.world.metrics.answer(f"{self.namespace}-{kind}", value)
+        self.world.metrics.answer(self._subject(kind), value)
 
     def forget_verdicts(self) -> None:
         """The next runs run on until something is said."""
         for kind in ("pre", "post"):
-            self.world.metrics.answer(f"{self.namespace}-{kind}", status=404)
+            self.says(kind, UNDECIDED)
 
     def point(self, service: str, pod_hash: str | None) -> None:
         """A Service turned by hand."""
@@ -226,25 +228,28 @@ class BlueGreen(Canary):
         taken = int(status["observedGeneration"]) >= self.rollout["metadata"]["generation"]
         return str(status["currentPodHash"]) if taken else "not taken over"
 
-    def _gate(self, kind: str) -> Object:
-        """Until something is said the metric cannot be read, which is no verdict: the run runs on."""
-        metric = {
+    def _gate(self, kind: str, **metric: Any) -> Object:
+        """Until something is said no measurement decides anything, and the run runs on."""
+        address = f"{self.world.metrics.url(self._subject(kind))}/ok"
+        chosen = {
             "name": "ok",
             "interval": "1s",
-            "count": 1,
-            "consecutiveErrorLimit": 1000,
             "successCondition": f"result == {PASSED}",
             "failureCondition": f"result == {FAILED}",
-            "provider": {
-                "web": {"url": f"{self.world.metrics.url(f'{self.namespace}-{kind}')}/ok", "jsonPath": "{$.data.rate}"}
-            },
+            "consecutiveSuccessLimit": 1,
+            "inconclusiveLimit": 1000,
+            "provider": {"web": {"url": address, "jsonPath": "{$.data.rate}"}},
+            **metric,
         }
         return {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "AnalysisTemplate",
             "metadata": {"name": kind},
-            "spec": {"metrics": [metric]},
+            "spec": {"metrics": [chosen]},
         }
+
+    def _subject(self, kind: str) -> str:
+        return f"{self.namespace}-{kind}"
 
 
 def fewest(record: Record, service: str = "web-active") -> list[int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.bluegreen import FAILED, NEITHER, BlueGreen
+from tests.contract.bluegreen import FAILED, PASSED, UNDECIDED, BlueGreen
 from tests.contract.scenario import DEADLINE
 from tests.contract.worlds import World
 from tests.contract.writes import both, delayed, has, says, scaled, turned_to
@@ -208,9 +208,13 @@ def test_spec_paused_makes_an_abort_an_outage_and_unpausing_afterwards_repairs_n
 
 
 def test_an_inconclusive_analysis_delays_the_switch_by_one_pass(web: BlueGreen) -> None:
-    web.live(abortScaleDownDelaySeconds=20)
+    web.place(post=True, metric={"inconclusiveLimit": 0, "consecutiveSuccessLimit": 0}, abortScaleDownDelaySeconds=20)
+    web.says("post", PASSED)  # once more and once more: without a count it never ends
+    web.until("Healthy")
+    web.release("v2")
+    web.until_run("post", "Running")
     stable = web.stable
-    web.says("post", NEITHER)
+    web.says("post", UNDECIDED)
     eventually(lambda: web.pause() == ["InconclusiveAnalysisRun"], within=20, what="paused without a verdict")
 
     with web.world.record(web.namespace) as record:
@@ -230,10 +234,11 @@ def test_a_scale_up_in_the_same_moment_is_waited_for(web: BlueGreen) -> None:
         web.scale(5)
         web.until_wanted(stable, 5)
         web.abort()
-        web.until_active(stable)
-    switched = record.version("services", turned_to(stable, "web-active"))
-    assert record.version("replicasets", scaled(new, 5)) < switched
-    assert web.available(new) == 5, "both were scaled, and only then the Service was turned"
+        record.in_order(
+            ("the new version is scaled too", "replicasets", scaled(new, 5)),
+            ("the active Service", "services", turned_to(stable, "web-active")),
+        )
+    assert web.available(new) == 5, "saturated at its new size, and only then the Service was turned"
 
 
 def test_a_scale_under_an_abort_moves_the_stable_version_alone(web: BlueGreen) -> None:
