@@ -1,11 +1,20 @@
-"""Switch a blue-green Rollout back to stable. Not built yet: it refuses aloud."""
+"""Switch a blue-green Rollout back to stable: the abort, the Service beside it where the controller would leave that, or an undo.
+
+Nothing is ever put back here, because that would ship the bad version again: a person decides.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
-from server.actions.not_built import observe, proceed, put_back, refusing, remarks, state, weigh, write
+from server.actions.rollouts import observe, put_back, state, write
+from server.core.argo import bluegreen_decide, undo_decide
+from server.core.argo.by_plan import proceed, remarks, weigh
+from server.core.argo.state import RolloutState
 from server.core.durations import Seconds
+from server.core.outcome import LookAgain, Plan, Refusal
 from server.core.runbook import Options
 
 __all__ = ["REVERSIBLE", "Params", "observe", "plan", "proceed", "put_back", "remarks", "state", "weigh", "write"]
@@ -14,11 +23,13 @@ REVERSIBLE = False
 
 
 class Params(Options):
-    """What a runbook may say about it."""
+    """when_promoted: what to do where the version is stable already. The rest is for the undo."""
 
     when_promoted: Literal["refuse", "undo"] = "refuse"
     promoted_within: Seconds = 3600.0
     skip_gates: bool = False
 
 
-plan = refusing("switch_blue_green_back")
+def plan(params: Params, seen: Sequence[RolloutState], now: datetime) -> Plan | Refusal | LookAgain:
+    """The decision table."""
+    return bluegreen_decide.plan(seen, now, undo_decide.Options.model_validate(params.model_dump()))

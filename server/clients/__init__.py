@@ -28,8 +28,10 @@ class Kubernetes(Protocol):
         """A list object and the answer's Date. Raises as `get`."""
         ...
 
-    def patch(self, cluster: str, path: str, body: object, content_type: str) -> tuple[dict[str, Any], datetime]:
-        """Sends one patch. Raises Refused (400, 403, 404, 409, 415, 422), Transient (certainly not done), Unknown."""
+    def patch(
+        self, cluster: str, path: str, body: object, content_type: str, *, dry_run: bool = False
+    ) -> tuple[dict[str, Any], datetime]:
+        """Sends one patch (dry_run: everything but the change). Raises Refused (400, 403, 404, 409, 415, 422), Transient (certainly not done), Unknown."""
         ...
 
 

@@ -62,9 +62,11 @@ class KubernetesApi:
             raise _refused("GET", path, status, body)
         return _object("GET", path, body), _date(headers)
 
-    def patch(self, cluster: str, path: str, body: object, content_type: str) -> tuple[dict[str, Any], datetime]:
-        """One patch, sent once; the field manager is ripcord."""
-        query = {"fieldManager": "ripcord"}
+    def patch(
+        self, cluster: str, path: str, body: object, content_type: str, *, dry_run: bool = False
+    ) -> tuple[dict[str, Any], datetime]:
+        """One patch, sent once; the field manager is ripcord. dry_run: everything but the change itself."""
+        query = {"fieldManager": "ripcord"} | ({"dryRun": "All"} if dry_run else {})
         status, headers, answer = self._send(cluster, "PATCH", path, query, body, content_type)
         if status in (403, 404) and self._lately_lost(cluster):
             raise Transient(f"kubernetes: PATCH {path}: {status} right after a lost connection", 1.0)

@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "steps.txt"
 DOCS = (ROOT / "docs" / "actions.md").read_text(encoding="utf-8")
 NOW = datetime(2026, 11, 24, 3, 12, tzinfo=UTC)
-BUILT = ("abort_rollout",)
+BUILT = ("abort_rollout", "switch_blue_green_back")
 
 every_action = pytest.mark.parametrize("name", sorted(ACTIONS))
 every_check = pytest.mark.parametrize("name", sorted(CHECKS))
@@ -200,7 +200,9 @@ class Answers:
     def __init__(self, answer: Exception | Json) -> None:
         self.answer, self.patches = answer, 0
 
-    def patch(self, cluster: str, path: str, body: object, content_type: str) -> tuple[Json, datetime]:
+    def patch(
+        self, cluster: str, path: str, body: object, content_type: str, *, dry_run: bool = False
+    ) -> tuple[Json, datetime]:
         self.patches += 1
         if isinstance(self.answer, Exception):
             raise self.answer

@@ -18,22 +18,27 @@ CONTROLLERS = frozenset({"rollouts-controller", "argo-rollouts", "argo-rollouts-
 NOT_TAKEN_OVER = "the controller has not taken over what is in spec"
 
 
-def plan(
-    seen: Sequence[RolloutState], now: datetime, *, strategy: str = "canary", when_promoted: str = "refuse"
-) -> Plan | Refusal | LookAgain:
+def plan(seen: Sequence[RolloutState], now: datetime, *, strategy: str = "canary") -> Plan | Refusal | LookAgain:
     """The first row that fits."""
+    state = seen[-1]
+    if first := unready(seen, strategy):
+        return first
+    if reason := _nothing_to_abort(state):
+        return Refusal(reason=reason)
+    if reason := unreadable(state):
+        return Refusal(reason=reason)
+    return _plan(state)
+
+
+def unready(seen: Sequence[RolloutState], strategy: str) -> Refusal | LookAgain | None:
+    """What comes before every decision: it can be read, it is of that strategy, and what stands there is settled."""
     state = seen[-1]
     if reason := _cannot(state, strategy):
         return Refusal(reason=reason)
-    if again := unsettled(seen):
-        if state.at - seen[0].at >= PATIENCE:
-            return Refusal(reason=f"{NOT_TAKEN_OVER} ({state.where}: {again.why})")
-        return again
-    if reason := _nothing_to_abort(state, when_promoted):
-        return Refusal(reason=reason)
-    if reason := _unreadable(state):
-        return Refusal(reason=reason)
-    return _plan(state)
+    again = unsettled(seen)
+    if again is not None and state.at - seen[0].at >= PATIENCE:
+        return Refusal(reason=f"{NOT_TAKEN_OVER} ({state.where}: {again.why})")
+    return again
 
 
 def taken_over(state: RolloutState) -> str:
@@ -79,8 +84,6 @@ def _cannot(state: RolloutState, strategy: str) -> str:
         return f"{state.where} is being deleted"
     if state.strategy != strategy:
         return f"{state.where} is {state.strategy or 'neither canary nor blue-green'}, the catalog says {strategy}"
-    if state.strategy != "canary":
-        return f"abort_rollout takes canaries back; {state.where} is {state.strategy}"
     if state.unsupported:
         return state.unsupported
     if state.invalid:
@@ -88,14 +91,12 @@ def _cannot(state: RolloutState, strategy: str) -> str:
     return ""
 
 
-def _nothing_to_abort(state: RolloutState, when_promoted: str) -> str:
+def _nothing_to_abort(state: RolloutState) -> str:
     """Rows 2, 3c, 8 and 9: where an abort does nothing, or does not hold."""
     cur, sta = short(state.cur, state.sta), short(state.sta, state.cur)
     if len(state.replica_sets) < 2 or not state.sta:
         return f"{state.where} is a first deploy ({cur}): there is nothing to return to"
     if state.cur == state.sta:
-        if when_promoted == "undo":
-            return f"{cur} is fully promoted, and undo is not built yet: nothing was touched"
         return f"{cur} is fully promoted: an abort does nothing there (when_promoted: refuse)"
     if state.replica_set(state.sta) is None:
         return f"the ReplicaSet of stable {sta} is gone: there is nothing to return to"
@@ -104,7 +105,7 @@ def _nothing_to_abort(state: RolloutState, when_promoted: str) -> str:
     return ""
 
 
-def _unreadable(state: RolloutState) -> str:
+def unreadable(state: RolloutState) -> str:
     """What could not be proven is not begun."""
     for what, problem in (
         (f"VirtualService {state.router.name}", state.router.problem),
@@ -121,10 +122,10 @@ def _plan(state: RolloutState) -> Plan:
     cur, sta = short(state.cur, state.sta), short(state.sta, state.cur)
     weight = percent(state.router.canary or 0, state.max_weight)
     aborted = state.abort is True
-    somebody = _somebody(state) if aborted else ""
+    who = somebody(state) if aborted else ""
     said = f"abort {state.where}, canary {cur} {weight} -> 0 %, stable {sta}"
     return Plan(
-        said=f"{state.where}: {somebody}" if aborted else said,
+        said=f"{state.where}: {who}" if aborted else said,
         calls=() if aborted else (patches.abort(state),),
         judged=Judged(revision=state.cur, since=state.since),
         predicted={
@@ -157,11 +158,11 @@ def _plan(state: RolloutState) -> Plan:
             "at": state.at.isoformat(),
             "strategy": state.strategy,
         },
-        somebody=somebody,
+        somebody=who,
     )
 
 
-def _somebody(state: RolloutState) -> str:
+def somebody(state: RolloutState) -> str:
     """'aborted already at 03:12:01Z by …'."""
     when = f" at {state.aborted_at[11:19]}Z" if state.aborted_at else ""
     cause = state.message.partition("update to revision ")[2].partition(": ")[2]

@@ -116,7 +116,7 @@ def _conflict(story: Story, act: Outcome, now: datetime) -> Write | LookAgain | 
         return Finished(outcome=act)
     if len({one.n for one in conflicts}) >= SENDS + 1:
         return Finished(outcome=_refused(act, f"{state.where} changed each time before the abort arrived", now))
-    return Write(n=max(one.n for one in story.done) + 1, call=patches.abort(state))
+    return Write(n=story.next_number, call=patches.abort(state))
 
 
 def stand_down(facts: dict[str, object], state: RolloutState) -> str:
@@ -163,4 +163,4 @@ def _clean_up(story: Story) -> Write | None:
         return Write(n=last.n, call=patches.take_off(state), despite_stop=True)
     if len({one.n for one in tries}) >= SENDS:
         return None
-    return Write(n=max((one.n for one in story.done), default=0) + 1, call=patches.take_off(state), despite_stop=True)
+    return Write(n=story.next_number, call=patches.take_off(state), despite_stop=True)

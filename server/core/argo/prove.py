@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from server.core.argo.proceed import stand_down
-from server.core.argo.state import RolloutState, Weights, percent, short
+from server.core.argo.state import Lease, ReplicaSet, RolloutState, Weights, percent, short
 from server.core.argo.story import Story, row
 from server.core.outcome import Json, Outcome, Plan, Verdict
 
@@ -19,12 +19,12 @@ def judge(plan: Plan, state: RolloutState) -> Verdict:
     """What one look says by itself."""
     facts = plan.facts
     reached = _reached(facts, state)
-    if why := _not_as_judged(facts, state):
-        return _verdict("unknown", why, state, reached)
+    if why := not_as_judged(facts, state):
+        return verdict_of("unknown", why, state, reached)
     if elsewhere := traffic(facts, state):
-        return _verdict("unknown", "; ".join(elsewhere), state, reached)
+        return verdict_of("unknown", "; ".join(elsewhere), state, reached)
     said = f"traffic {percent(0, state.max_weight)} canary, {state.stable_available}/{state.replicas} stable"
-    return _verdict("passed", said, state, reached)
+    return verdict_of("passed", said, state, reached)
 
 
 def weigh(plan: Plan, seen: Sequence[RolloutState], done: Sequence[Outcome], verdict: Verdict) -> Verdict:
@@ -34,19 +34,19 @@ def weigh(plan: Plan, seen: Sequence[RolloutState], done: Sequence[Outcome], ver
     story = Story(plan, seen, done)
     state, now, facts = story.last, story.now, story.facts
     if now in ("gone", "other"):
-        return _end(verdict, stand_down(facts, state)) if not state.problem else verdict
+        return end(verdict, stand_down(facts, state)) if not state.problem else verdict
     if now == "newer aborted":
-        return _end(verdict, f"{short(state.cur, facts['cur'])} was released meanwhile and is aborted, whoever did it")
+        return end(verdict, f"{short(state.cur, facts['cur'])} was released meanwhile and is aborted, whoever did it")
     if now == "newer unseen":
         return _newer_unseen(story, verdict)
     if state.sta == facts["cur"]:
-        return _failed(verdict, f"{short(state.sta, facts['sta'])} became stable meanwhile")
+        return failed(verdict, f"{short(state.sta, facts['sta'])} became stable meanwhile")
     if now == "no flag" and state.cur != facts["cur"] and state.cur:
-        return _end(verdict, _took_over(state, facts))
+        return end(verdict, _took_over(state, facts))
     if now == "no flag" and story.flag_seen:
-        return _failed(verdict, _cleared(story))
+        return failed(verdict, _cleared(story))
     if state.sta and state.sta != facts["sta"]:
-        return _end(verdict, stand_down(facts, state))
+        return end(verdict, stand_down(facts, state))
     return verdict
 
 
@@ -60,7 +60,7 @@ def _newer_unseen(story: Story, verdict: Verdict) -> Verdict:
     """The flag lies on a newer version and the controller has not seen it."""
     name = short(story.last.cur, story.facts["cur"])
     if not story.ours:
-        return _end(
+        return end(
             verdict, f"{name} was released meanwhile; an abort that is not ours stands on it, unseen by the controller"
         )
     return verdict.model_copy(
@@ -79,7 +79,7 @@ def _cleared(story: Story) -> str:
     return f"the abort of {cur} was taken back: somebody retried it"
 
 
-def _not_as_judged(facts: Json, state: RolloutState) -> str:
+def not_as_judged(facts: Json, state: RolloutState) -> str:
     """Why the Rollout is not (or not yet) the aborted version that was judged; '' = it is."""
     if reason := stand_down(facts, state):
         return reason
@@ -182,6 +182,30 @@ def evidence(state: RolloutState) -> Json:
     """What was read, for the audit and the page."""
     stable = state.replica_set(state.sta)
     lease = state.lease
+    if state.strategy == "blue-green":
+        return {**_evidence(state, stable, lease), **_active(state)}
+    return _evidence(state, stable, lease)
+
+
+def _active(state: RolloutState) -> Json:
+    """Of a blue-green: the live Service, and who is behind it; there is no router."""
+    behind = state.endpoints
+    return {
+        "weights": None,
+        "router": None,
+        "active": {
+            "service": state.active.name,
+            "selects": state.active.selects,
+            "resourceVersion": state.active.resource_version,
+            "problem": state.active.problem or behind.problem,
+            "ready": behind.ready,
+            "others": behind.others,
+            "waiting": behind.waiting,
+        },
+    }
+
+
+def _evidence(state: RolloutState, stable: ReplicaSet | None, lease: Lease) -> Json:
     return {
         "date": state.date.isoformat(),
         "rollout": {
@@ -219,14 +243,14 @@ def evidence(state: RolloutState) -> Json:
     }
 
 
-def _verdict(kind: Literal["passed", "unknown"], said: str, state: RolloutState, reached: tuple[str, ...]) -> Verdict:
+def verdict_of(kind: Literal["passed", "unknown"], said: str, state: RolloutState, reached: tuple[str, ...]) -> Verdict:
     seen = state.model_dump(mode="json")
     return Verdict(kind=kind, said=said, at=state.at, reached=reached, evidence=evidence(state), state=seen)
 
 
-def _end(verdict: Verdict, said: str) -> Verdict:
+def end(verdict: Verdict, said: str) -> Verdict:
     return verdict.model_copy(update={"kind": "unknown", "said": said or verdict.said, "stop": True})
 
 
-def _failed(verdict: Verdict, said: str) -> Verdict:
+def failed(verdict: Verdict, said: str) -> Verdict:
     return verdict.model_copy(update={"kind": "failed", "said": said})

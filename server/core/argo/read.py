@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
-from server.core.argo import analysis, template
+from server.core.argo import analysis, gitops, template
+from server.core.argo import read_bluegreen as bluegreen
+from server.core.argo.dig import items, maybe, number, owned, part, text, time
 from server.core.argo.state import (
     Condition,
     Lease,
@@ -41,6 +43,10 @@ class Raw:
     router_path: str = ""
     lease: Json | str = ""
     analysis: Sequence[Json] = field(default_factory=tuple)
+    active_service: Json | str = ""
+    slices: Sequence[Json] | str = ""
+    pods: Sequence[Json] | str = ""
+    templates: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,37 +59,7 @@ class Wanted:
     virtual_service: str
     router_namespace: str
     routes: tuple[str, ...]
-
-
-def part(value: Any, *keys: str) -> Json:
-    """The mapping at a path, or an empty one."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def text(value: Any) -> str:
-    """A text, or ''."""
-    return value if isinstance(value, str) else ""
-
-
-def number(value: Any, absent: int = 0) -> int:
-    """A whole number, or what absent means."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else absent
-
-
-def time(value: Any) -> datetime | None:
-    """An RFC 3339 time, or None."""
-    try:
-        parsed = datetime.fromisoformat(text(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def items(value: Any) -> list[Json]:
-    """The mappings of a list."""
-    return [dict(one) for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    active_service: str = ""
 
 
 def wanted(rollout: Json) -> Wanted:
@@ -101,6 +77,7 @@ def wanted(rollout: Json) -> Wanted:
         virtual_service=name,
         router_namespace=elsewhere or namespace,
         routes=tuple(one for one in routes if isinstance(one, str)) if isinstance(routes, list) else (),
+        active_service=text(part(rollout, "spec", "strategy", "blueGreen").get("activeService")),
     )
 
 
@@ -131,35 +108,51 @@ def read(raw: Raw) -> RolloutState:
     if isinstance(raw.rollout, str):
         return RolloutState(**base, problem=raw.rollout)
     owner = text(part(raw.rollout, "metadata").get("uid"))
-    owned = [one for one in raw.replica_sets if _owned(one, owner)]
+    own = [one for one in raw.replica_sets if owned(one, owner)]
     names = wanted(raw.rollout)
     state = RolloutState(
         **base,
         replica_sets=tuple(
-            sorted((_replica_set(one) for one in owned), key=lambda one: (str(one.created or ""), one.name))
+            sorted((_replica_set(one) for one in own), key=lambda one: (str(one.created or ""), one.name))
         ),
-        stable_service=_service(names.stable_service, raw.stable_service),
-        canary_service=_service(names.canary_service, raw.canary_service),
+        stable_service=service(names.stable_service, raw.stable_service),
+        canary_service=service(names.canary_service, raw.canary_service),
         router=_router(raw, names, part(raw.rollout, "spec", "strategy", "canary")),
         lease=_lease(raw.lease),
     )
-    state = with_rollout(state, raw.rollout, owned)
-    runs = [one for one in raw.analysis if _owned(one, owner)]
+    if _strategy(part(raw.rollout, "spec")) == "blue-green":
+        active = service(names.active_service, raw.active_service)
+        behind = bluegreen.endpoints(raw.slices, raw.pods, own, active)
+        state = state.model_copy(update={"active": active, "endpoints": behind})
+    state = with_rollout(state, raw.rollout, own)
+    if raw.templates and state.cur == state.sta:
+        state = state.model_copy(update={"replica_sets": _with_templates(state.replica_sets, own, state.cur)})
+    runs = [one for one in raw.analysis if owned(one, owner)]
     revision = text(part(raw.rollout, "metadata", "annotations").get("rollout.argoproj.io/revision"))
     return state.model_copy(update={"analysis": analysis.read_all(runs, revision)})
 
 
-def with_rollout(state: RolloutState, rollout: Json, owned: Sequence[Json] | None) -> RolloutState:
-    """The same look with the Rollout itself read (again). owned: its ReplicaSets; None = only the Rollout was read again."""
+def _with_templates(sets: Sequence[ReplicaSet], own: Sequence[Json], current: str) -> tuple[ReplicaSet, ...]:
+    """What each older one would put back: only a promoted version is ever undone."""
+    by_name = {text(part(one, "metadata").get("name")): one for one in own}
+    return tuple(
+        one if one.hash == current else one.model_copy(update={"template": template.restored(by_name[one.name])})
+        for one in sets
+    )
+
+
+def with_rollout(state: RolloutState, rollout: Json, own: Sequence[Json] | None) -> RolloutState:
+    """The same look with the Rollout itself read (again). own: its ReplicaSets; None = only the Rollout was read again."""
     metadata, spec, status = part(rollout, "metadata"), part(rollout, "spec"), part(rollout, "status")
     canary = part(spec, "strategy", "canary")
     routing = part(canary, "trafficRouting")
+    way = canary or part(spec, "strategy", "blueGreen")
     times = [when for one in items(metadata.get("managedFields")) if (when := time(one.get("time"))) is not None]
     pod_template = part(spec, "template")
     cur = text(status.get("currentPodHash"))
     differs = state.differs
-    if owned is not None or pod_template != state.template or cur != state.cur:
-        carrier = next((one for one in owned or () if _hash(one) == cur and cur), None)
+    if own is not None or pod_template != state.template or cur != state.cur:
+        carrier = next((one for one in own or () if _hash(one) == cur and cur), None)
         differs = None if carrier is None else template.carries(pod_template, carrier)
     fresh: Json = {
         "unsupported": _unsupported(rollout, state.name),
@@ -187,14 +180,14 @@ def with_rollout(state: RolloutState, rollout: Json, owned: Sequence[Json] | Non
         "weights": _weights(status),
         "max_weight": number(routing.get("maxTrafficWeight"), 100),
         "dynamic_stable_scale": canary.get("dynamicStableScale") is True,
-        "scale_down_delay": _maybe(canary.get("abortScaleDownDelaySeconds")),
+        "scale_down_delay": maybe(way.get("abortScaleDownDelaySeconds")),
         "rollback_window": number(part(spec, "rollbackWindow").get("revisions")),
+        "gitops": gitops.keeper(metadata),
+        "pauses": tuple(text(one.get("reason")) for one in items(status.get("pauseConditions"))),
+        "controller_pause": status.get("controllerPause") is True,
+        **bluegreen.gates(spec),
     }
     return state.model_copy(update=fresh)
-
-
-def _maybe(value: Any) -> int | None:
-    return None if value is None else number(value)
 
 
 def _strategy(spec: Json) -> Literal["canary", "blue-green", ""]:
@@ -208,7 +201,7 @@ def _observed(status: Json) -> int | None:
     observed = status.get("observedGeneration")
     if isinstance(observed, int) and not isinstance(observed, bool):
         return observed
-    return int(observed) if isinstance(observed, str) and observed.isdigit() else None
+    return int(observed) if isinstance(observed, str) and observed.isascii() and observed.isdecimal() else None
 
 
 def _conditions(status: Json) -> dict[str, Condition]:
@@ -288,10 +281,6 @@ def _hash(replica_set: Json) -> str:
     return text(part(replica_set, "metadata", "labels").get(HASH_LABEL))
 
 
-def _owned(one: Json, uid: str) -> bool:
-    return any(owner.get("uid") == uid and uid for owner in items(part(one, "metadata").get("ownerReferences")))
-
-
 def _replica_set(one: Json) -> ReplicaSet:
     metadata, status = part(one, "metadata"), part(one, "status")
     annotations = part(metadata, "annotations")
@@ -304,10 +293,13 @@ def _replica_set(one: Json) -> ReplicaSet:
         ready=number(status.get("readyReplicas")),
         available=number(status.get("availableReplicas")),
         deadline=text(annotations.get("scale-down-deadline")),
+        desired=text(annotations.get("rollout.argoproj.io/desired-replicas")),
+        history=text(annotations.get("rollout.argoproj.io/revision-history")),
     )
 
 
-def _service(name: str, raw: Json | str) -> Service:
+def service(name: str, raw: Json | str) -> Service:
+    """A Service, or why it says nothing."""
     if isinstance(raw, str):
         return Service(name=name, problem=raw or "not read")
     selector = part(raw, "spec", "selector")

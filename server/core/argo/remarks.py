@@ -26,19 +26,19 @@ def remarks(
     if not seen:
         return Remarks()
     if plan is None:
-        return Remarks(mind=_sleeping_spec(seen), wrong=_wrong(seen), plot=_plot(seen))
+        return Remarks(mind=_sleeping_spec(seen), wrong=wrong(seen), plot=plot(seen))
     story = Story(plan, seen, done)
     return Remarks(
-        held=_held(story),
-        mind=_mind(story, stopped),
-        wrong=_wrong(seen),
+        held=held(story),
+        mind=(*_paused(story), *mind(story, stopped)),
+        wrong=wrong(seen),
         proof=_proof(story),
         done=_done(story),
-        plot=_plot(seen),
+        plot=plot(seen),
     )
 
 
-def _wrong(seen: Sequence[RolloutState]) -> str:
+def wrong(seen: Sequence[RolloutState]) -> str:
     """The newest look that knows of a measurement against the version, else the one before it."""
     return next((found for state in reversed(seen) if (found := analysis.wrong(state.analysis))), "")
 
@@ -51,7 +51,8 @@ def clock(time: datetime) -> str:
 # Held ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _held(story: Story) -> tuple[str, ...]:
+def held(story: Story) -> tuple[str, ...]:
+    """What kept it from going on."""
     if not story.flag_seen:
         return _nobody(story, only_if_silent=True)
     return (*_acknowledgement(story), *_pods(story), *_deadlock(story))
@@ -73,9 +74,9 @@ def _acknowledgement(story: Story) -> tuple[str, ...]:
             f"the router moved at {clock(moved.at)}, the acknowledgement {how}: most likely a notification receiver",
             *unreadable,
         )
-    wakes = len({one.n for one in story.of_kind("wake") if one.kind in ("done", "unknown")})
-    lines = [f"the controller did not see the abort, woken {wakes} times"] if wakes else []
-    if not wakes or came is None:
+    woken = len({one.n for one in story.of_kind("wake") if one.kind in ("done", "unknown")})
+    lines = [f"the controller did not see the abort, woken {woken} times"] if woken else []
+    if not woken or came is None:
         lines += _nobody(story, only_if_silent=False)
     return (*lines, *unreadable)
 
@@ -126,11 +127,15 @@ def _deadlock(story: Story) -> tuple[str, ...]:
 # Mind ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _mind(story: Story, stopped: bool) -> tuple[str, ...]:
+def _paused(story: Story) -> tuple[str, ...]:
+    state = story.last
+    return ("the canary's pods stay until somebody unpauses",) if state.paused and state.abort is True else ()
+
+
+def mind(story: Story, stopped: bool) -> tuple[str, ...]:
+    """What may go wrong after us, of any abort."""
     state, facts = story.last, story.facts
     lines = []
-    if state.paused and state.abort is True:
-        lines.append("the canary's pods stay until somebody unpauses")
     if stopped and story.now == "unseen":
         lines.append(f"stopped: the abort stands unseen by the controller, {patches.wake_command(state)}")
     if state.cur not in ("", facts["cur"], facts["sta"]):
@@ -164,12 +169,18 @@ def _done(story: Story) -> str:
     after = "not known" if state.router.canary is None else percent(state.router.canary, state.max_weight)
     verb = "aborted" if act.kind == "done" or story.flag_seen else "tried to abort (no clear answer)"
     line = f"{verb} {state.where}, canary {cur} {before} -> {after}, stable {sta}"
-    wakes = len({one.n for one in story.of_kind("wake") if one.kind == "done"})
-    if wakes:
-        line += f"; woke the controller {'once' if wakes == 1 else f'{wakes} times'}"
+    return "; ".join([line, *wakes(story)])
+
+
+def wakes(story: Story) -> list[str]:
+    """The smaller writes, as clauses."""
+    clauses = []
+    times = len({one.n for one in story.of_kind("wake") if one.kind == "done"})
+    if times:
+        clauses.append(f"woke the controller {'once' if times == 1 else f'{times} times'}")
     if any(one.kind == "done" for one in story.of_kind("cleanup")):
-        line += f"; took the abort off {short(state.cur, facts['cur'])} again"
-    return line
+        clauses.append(f"took the abort off {short(story.last.cur, story.facts['cur'])} again")
+    return clauses
 
 
 def _proof(story: Story) -> str:
@@ -184,7 +195,7 @@ def _proof(story: Story) -> str:
     return f"{controller}; traffic {canary}, {state.stable_available}/{state.replicas} stable"
 
 
-def _plot(seen: Sequence[RolloutState]) -> Json:
+def plot(seen: Sequence[RolloutState]) -> Json:
     """Numbers for the page: weights over time, and the metric against its limit."""
     weights = [
         {

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
+from server.core.argo.history import History
 from server.core.outcome import Json, Model
 
 
@@ -53,6 +54,11 @@ class ReplicaSet(Model):
     ready: int = 0
     available: int = 0
     deadline: str = ""
+    desired: str = Field(default="", description="the annotation of how many the controller wants in all")
+    history: str = Field(default="", description="revision numbers that it had before: it was current more than once")
+    template: Json | None = Field(
+        default=None, description="its pod template as a person wrote it, where it is asked for"
+    )
 
 
 class Condition(Model):
@@ -109,6 +115,20 @@ class Service(Model):
     selects: str = ""
     resource_version: str = ""
     problem: str = ""
+
+
+class Endpoints(Model):
+    """Who stands behind the active Service, by its EndpointSlices. problem: why that is not known."""
+
+    ready: int = Field(default=0, description="ready pods of the ReplicaSet that the Service selects")
+    others: int = Field(default=0, description="ready ones that are not")
+    waiting: int = Field(default=0, description="listed, and not ready")
+    problem: str = ""
+
+    @property
+    def all_ready(self) -> int:
+        """Everybody who gets requests now."""
+        return self.ready + self.others
 
 
 class Lease(Model):
@@ -196,6 +216,16 @@ class RolloutState(Model):
     router: Router = Router()
     lease: Lease = Lease()
     analysis: tuple[Analysis, ...] = ()
+    active: Service = Service()
+    endpoints: Endpoints = Endpoints()
+    auto_promotion: bool = True
+    pre_analysis: bool = False
+    pauses: tuple[str, ...] = Field(default=(), description="reasons of status.pauseConditions")
+    controller_pause: bool = False
+    gitops: str = Field(
+        default="", description="what writes this Rollout from elsewhere; '' = nothing that is known of"
+    )
+    history: History = History()
 
     @property
     def where(self) -> str:
@@ -211,6 +241,14 @@ class RolloutState(Model):
         """Available pods of the stable ReplicaSet."""
         stable = self.replica_set(self.sta)
         return stable.available if stable else 0
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the current ReplicaSet is whole in each of the three ways that the controller asks for."""
+        current, wanted = self.replica_set(self.cur), self.replicas
+        return current is not None and (
+            current.replicas == wanted and current.available == wanted and current.desired == str(wanted)
+        )
 
     @property
     def since(self) -> datetime | None:

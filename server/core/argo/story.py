@@ -75,10 +75,28 @@ class Story:
         said = [other for other in self.done if other.n == one.n and "kind" in other.evidence]
         if said:
             return str(said[0].evidence["kind"])
+        if reserved := self.reserved.get(str(one.n)):
+            return reserved
         if not self.plan.calls:
             return "wake"
         acts = [other for other in self.done[:index] if other.evidence.get("kind") == "act" or other.n == 1]
         return "act" if one.n == 1 or (acts and acts[-1].cause == "conflict") else self._after_the_act(one)
+
+    @property
+    def main(self) -> str:
+        """The kind of write that the step begins with."""
+        return str(self.facts.get("main", "act"))
+
+    @property
+    def reserved(self) -> dict[str, str]:
+        """Numbers that belong to one kind of write, whenever it comes."""
+        return dict(self.facts.get("numbers", {}))
+
+    @property
+    def next_number(self) -> int:
+        """The number of a write that has none yet."""
+        taken = [one.n for one in self.done]
+        return max([*taken, *(int(n) for n in self.reserved)], default=0) + 1
 
     def _after_the_act(self, one: Outcome) -> str:
         before = [state for state in self.seen if state.at <= one.at]
@@ -86,14 +104,21 @@ class Story:
 
     @property
     def act(self) -> Outcome | None:
-        """The newest outcome of the abort itself."""
-        acts = self.of_kind("act")
+        """The newest outcome of the abort itself (of an undo: of what it began with)."""
+        acts = self.of_kind(self.main)
         return acts[-1] if acts else None
 
     @property
+    def latest(self) -> Outcome | None:
+        """The newest write that the controller has to act on, if it was not refused."""
+        sent = [one for kind in (self.main, "promote", "release") for one in self.of_kind(kind)[-1:]]
+        taken = [one for one in sent if one.kind != "refused"]
+        return max(taken, key=lambda one: one.at) if taken else None
+
+    @property
     def open(self) -> Outcome | None:
-        """The newest abort whose fate was not known when its answer failed to come."""
-        unknown = [one for one in self.of_kind("act") if one.kind == "unknown"]
+        """The newest of them whose fate was not known when its answer failed to come."""
+        unknown = [one for one in self.of_kind(self.main) if one.kind == "unknown"]
         return unknown[-1] if unknown else None
 
     @property
@@ -101,7 +126,7 @@ class Story:
         """When our abort may first have stood there; where somebody else aborted, when that was planned upon."""
         if not self.plan.calls:
             return datetime.fromisoformat(self.facts["at"])
-        return next((one.at for one in self.of_kind("act") if one.kind != "refused"), None)
+        return next((one.at for one in self.of_kind(self.main) if one.kind != "refused"), None)
 
     @property
     def after_act(self) -> Sequence[RolloutState]:

@@ -143,6 +143,23 @@ def difference(one: Json, other: Json) -> str:
     return ""
 
 
+def restored(replica_set: Json) -> Json:
+    """A ReplicaSet's template as somebody wrote it: without what the controller put there, and without what that left empty.
+
+    With the injected term or the ephemeral metadata left in, the controller would make a new ReplicaSet of it (recorded).
+    """
+    carried = ((replica_set.get("spec") or {}).get("template")) or {}
+    cleaned = _clean(carried, _ephemeral(replica_set))
+    if not cleaned.get("metadata"):
+        cleaned.pop("metadata", None)
+    spec = cleaned.get("spec")
+    if isinstance(spec, Mapping) and isinstance(spec.get("affinity"), Mapping):
+        affinity = {key: value for key, value in spec["affinity"].items() if value or key != "podAntiAffinity"}
+        rest = {key: value for key, value in spec.items() if key != "affinity"}
+        cleaned["spec"] = {**rest, "affinity": affinity} if affinity else rest
+    return cleaned
+
+
 def missing(wanted: Json, have: Json) -> str:
     """The first path that `wanted` sets and `have` lacks or has otherwise; '' = none. One way."""
     return _map(_clean(wanted, frozenset()), _clean(have, frozenset()), "", "")

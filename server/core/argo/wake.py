@@ -6,13 +6,14 @@ changes something does. A controller that is starting, gone, or held up by a not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
 
 from server.core.argo import lease, patches
 from server.core.argo.state import RolloutState
 from server.core.argo.story import Story, row
-from server.core.outcome import Outcome, Write
+from server.core.outcome import Call, Outcome, Write
 
 TIMES = (3.0, 6.0, 12.0, 24.0)
 MOST = 4
@@ -22,38 +23,47 @@ STILL = timedelta(seconds=1)
 LOOKS = timedelta(seconds=5)
 SENDS = 3
 
+Waking = Callable[[RolloutState, str, int], Call]
 
-def due(story: Story) -> Write | None:
-    """A wake, if one is due at the newest look."""
+
+def due(story: Story, needed: Callable[[Story], bool] | None = None, call: Waking = patches.wake) -> Write | None:
+    """A wake, if one is due at the newest look. needed, call: what asks for it, and how, where it is no abort that sleeps."""
     wakes = story.of_kind("wake")
-    if not wanted(story):
+    if not (needed or wanted)(story):
         return None
     last = wakes[-1] if wakes else None
     if last is not None and last.at > story.last.at:
         return None
     if last is not None and last.cause in ("broken", "died") and last.kind == "unknown":
-        move = _open(story, last)
+        move = _open(story, last, call)
         if move != "settled":
             return None if move == "looking" else move
     if len({one.n for one in wakes}) >= MOST or not _at_a_time(story):
         return None
-    n = max((one.n for one in story.done), default=0) + 1
+    n = story.next_number
     if not lease.lives(story.seen) or patches.is_wake(story.last.message, run_of(story), n):
         return None
-    return _wake(story, n)
+    return _wake(story, n, call)
 
 
 def wanted(story: Story) -> bool:
     """Whether the live state is one that a wake can help."""
     now = story.now
     if now == "unseen":
-        return story.flag_seen and not router_moved(story.facts, story.last)
+        return story.flag_seen and not router_moved(story.facts, story.last) and not service_moved(story)
     return now == "hotfix" and story.flag_seen and _still(story)
 
 
 def router_moved(facts: dict[str, object], state: RolloutState) -> bool:
     """Traffic has left the canary: the controller saw the abort and is held up. At 0 from the start, the router says nothing."""
     return isinstance(facts["weight"], int) and facts["weight"] > 0 and state.router.canary == 0
+
+
+def service_moved(story: Story) -> bool:
+    """The controller itself has switched the active Service: it saw the abort. Where we switched it, that says nothing."""
+    promoted = story.facts.get("situation") == "b"
+    ours = any(one.kind in ("done", "unknown") for one in story.of_kind("switch"))
+    return promoted and not ours and story.last.active.selects == story.facts["sta"]
 
 
 def run_of(story: Story) -> str:
@@ -64,8 +74,8 @@ def run_of(story: Story) -> str:
 
 def start(story: Story) -> datetime:
     """What the times are counted from: the act's answer, or the first look after nobody looked for a while."""
-    act = story.act
-    began = act.at if act is not None and act.kind != "refused" else story.began
+    act = story.latest
+    began = act.at if act is not None else story.began
     before = began or story.last.at
     for state in story.after_act:
         if state.at - before > GAP:
@@ -79,7 +89,8 @@ def _at_a_time(story: Story) -> bool:
     began = start(story)
     looks = [state for state in story.after_act if state.at >= began]
     before = looks[-2].at if len(looks) > 1 else began
-    return any(before < began + timedelta(seconds=seconds) <= story.last.at for seconds in TIMES)
+    times = story.facts.get("wakes", TIMES)
+    return any(before < began + timedelta(seconds=seconds) <= story.last.at for seconds in times)
 
 
 def _still(story: Story) -> bool:
@@ -92,7 +103,7 @@ def _still(story: Story) -> bool:
     return story.last.at - since >= STILL
 
 
-def _open(story: Story, last: Outcome) -> Write | Literal["looking", "settled"]:
+def _open(story: Story, last: Outcome, call: Waking) -> Write | Literal["looking", "settled"]:
     """Whether the last wake left is not known: 5 s of looking, then the same number once more."""
     sends = [one for one in story.of_kind("wake") if one.n == last.n]
     looks = [state for state in story.seen if state.at >= sends[-1].at]
@@ -101,8 +112,8 @@ def _open(story: Story, last: Outcome) -> Write | Literal["looking", "settled"]:
         return "settled"
     if not looks or looks[-1].at - looks[0].at < LOOKS or not lease.lives(story.seen):
         return "looking"
-    return _wake(story, last.n)
+    return _wake(story, last.n, call)
 
 
-def _wake(story: Story, n: int) -> Write:
-    return Write(n=n, call=patches.wake(story.last, run_of(story), n), woken=True)
+def _wake(story: Story, n: int, call: Waking) -> Write:
+    return Write(n=n, call=call(story.last, run_of(story), n), woken=True)

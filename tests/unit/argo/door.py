@@ -51,7 +51,9 @@ class Door:
             raise Missing(f"{path}: not found")
         return found, at(0)
 
-    def patch(self, cluster: str, path: str, body: object, content_type: str) -> tuple[Json, datetime]:
+    def patch(
+        self, cluster: str, path: str, body: object, content_type: str, *, dry_run: bool = False
+    ) -> tuple[Json, datetime]:
         """Keeps what was sent and answers what it was told to."""
         self.sent.append((path, body, content_type))
         if isinstance(self.answer, Exception):

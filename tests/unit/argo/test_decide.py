@@ -164,13 +164,6 @@ def test_what_cannot_be_aborted_is_refused_aloud(bend: Callable[[World], object]
     assert refusal(world) == reason
 
 
-def test_an_undo_is_refused_until_it_is_built() -> None:
-    world = World()
-    _promoted(world)
-    said = refusal(world, when_promoted="undo")
-    assert said == "7d9f is fully promoted, and undo is not built yet: nothing was touched"
-
-
 def test_a_rollback_outside_the_window_is_an_ordinary_canary() -> None:
     world = World()
     _window(world)
