@@ -45,6 +45,18 @@ def test_an_ordered_status_has_the_body_that_pagerduty_would_send(door: Door, st
     assert (answer.status, answer.json["error"]["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(("status", "given", "later"), [(429, None, 1), (503, "5", 5), (503, None, None)])
+def test_an_ordered_status_of_kubernetes_says_when_to_come_again_in_header_and_body(
+    door: Door, status: int, given: str | None, later: int | None
+) -> None:
+    headers = {"headers": {"Retry-After": given}} if given else {}
+    fault(door, "status", path="/kubernetes/*", method="GET", status=status, **headers)
+    answer = door.call("GET", "/kubernetes/version")
+    assert answer.status == status
+    assert answer.headers.get("Retry-After") == (str(later) if later else None)
+    assert answer.json.get("details") == ({"retryAfterSeconds": later} if later else None)
+
+
 def test_an_ordered_body_may_be_html(door: Door) -> None:
     fault(door, "status", path="*", method="GET", status=200, body="<html>maintenance</html>")
     answer = door.pagerduty("GET", "/abilities")
