@@ -96,6 +96,23 @@ notes = sa.Table(
     sa.Column("at", Utc, nullable=False),
 )
 
+target_history = sa.Table(
+    "target_history",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("hash", sa.Text, primary_key=True),  # a version: the pod hash
+    sa.Column("created", Utc),  # its ReplicaSet's creation
+    sa.Column("first_current", Utc),
+    sa.Column("last_current", Utc),
+    sa.Column("first_stable", Utc),
+    sa.Column("last_stable", Utc),
+    sa.Column("first_active", Utc),  # behind a blue-green's active Service
+    sa.Column("last_active", Utc),
+    sa.Column("aborted", Utc),
+    sa.Column("undone", Utc),
+    sa.Column("returned", Utc),  # current again after a younger one
+)
+
 login_links = sa.Table(
     "login_links",
     metadata,
