@@ -179,6 +179,11 @@ class Canary:
     def replicaset(self, pod_hash: str) -> Object:
         return dict(self.world.get(f"{self._apps}/replicasets/web-{pod_hash}").json)
 
+    def versions(self) -> list[str]:
+        """The images of all ReplicaSets of it."""
+        found = self.world.get(f"{self._apps}/replicasets").json["items"]
+        return [one["spec"]["template"]["spec"]["containers"][0]["image"] for one in found]
+
     def deadline(self, pod_hash: str) -> str:
         """When a ReplicaSet is to be scaled down; empty = it is not."""
         return str((self.replicaset(pod_hash)["metadata"].get("annotations") or {}).get(DEADLINE, ""))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.contract.scenario import HASH, Canary, template
+from tests.contract.writes import both, delayed, has, routed, says, scaled, told, turned_to
 from tests.support.waiting import eventually
 
 ABORTED = "RolloutAborted: Rollout aborted update to revision 2"
@@ -220,11 +221,18 @@ def test_an_abort_during_a_full_promotion_is_dropped(canary: Canary) -> None:
     canary.patch_status(promoteFull=True)
     canary.world.hold(canary.namespace, f"web-{new}", 2)
 
-    canary.abort()
-
-    _gone(canary)
-    assert not canary.acknowledged
+    stable = canary.status["stableRS"]
+    with canary.world.record(canary.namespace) as record:
+        canary.abort()
+        record.in_order(
+            ("the canary Service, for one pass", "services", turned_to(stable)),
+            ("a deadline, for one pass", "replicasets", delayed(new)),
+            ("the flag is dropped", "rollouts", says(abort=None)),
+            ("the canary Service, back", "services", turned_to(new)),
+        )
+        assert record.version("rollouts", has("abortedAt")) == -1
     assert canary.status["promoteFull"] is True
+    eventually(lambda: canary.deadline(new) == "", what="the deadline is taken back")
     canary.world.let_go()
     canary.until("Healthy")
     assert canary.status["stableRS"] == new
@@ -256,10 +264,16 @@ def test_an_abort_of_an_in_window_rollback_flickers_and_is_dropped(canary: Canar
     canary.release("v1")
     eventually(lambda: canary.status["currentPodHash"] == first, what="the rollback is taken over")
 
-    canary.abort()
-
-    _gone(canary)
-    assert not canary.acknowledged
+    eventually(lambda: canary.weights[1] > 0, within=20, what="it gets traffic")
+    canary.quiet()
+    with canary.world.record(canary.namespace) as record:
+        canary.abort()
+        record.in_order(
+            ("the router at 0, for one pass", "virtualservices", routed(0)),
+            ("the flag is dropped", "rollouts", says(abort=None)),
+            ("the router, back", "virtualservices", lambda one: not routed(0)(one)),
+        )
+        assert record.version("rollouts", has("abortedAt")) == -1
     canary.world.let_go()
     canary.until("Healthy")
     assert canary.status["stableRS"] == first
@@ -327,7 +341,7 @@ def test_an_abort_bound_to_hash_and_template_never_hits_a_hotfix_that_is_only_in
         bound = canary.world.json_patch(f"{canary.path}/status", *both, abort)
         half = canary.world.json_patch(f"{canary.path}/status", *tests, abort)
     finally:
-        canary.world.controller_up()
+        canary.world.controller_up(handed=True)
     assert (bound.code, half.code) == (422, 200)
     eventually(lambda: canary.status["currentPodHash"] != judged, within=40, what="the hotfix is taken over")
     canary.never(lambda: canary.acknowledged, for_seconds=1, what="the hotfix is aborted")
@@ -445,9 +459,23 @@ DYNAMIC = [{"setWeight": 25}, {"setWeight": 50}, {"setWeight": 75}, {"pause": {}
 def test_with_dynamic_stable_scale_the_weights_walk_down_as_stable_comes_back(canary: Canary) -> None:
     canary.paused_at_25(steps=DYNAMIC, dynamicStableScale=True)
     assert canary.weights == (25, 75)
+    new, stable = canary.status["currentPodHash"], canary.status["stableRS"]
     with canary.world.record(canary.namespace) as record:
         canary.abort()
         canary.until_weights(100, 0, within=30)
+        record.in_order(
+            ("acknowledged", "rollouts", both(has("abortedAt"), told(75, new))),
+            ("the router to 50", "virtualservices", routed(50)),
+            ("the canary to 2", "replicasets", scaled(new, 2)),
+            ("stable to 3", "replicasets", scaled(stable, 3)),
+            ("the router to 25", "virtualservices", routed(25)),
+            ("the canary to 1", "replicasets", scaled(new, 1)),
+            ("stable to 4", "replicasets", scaled(stable, 4)),
+            ("the canary Service", "services", turned_to(stable)),
+            ("the router to 0", "virtualservices", routed(0)),
+            ("the canary to 0", "replicasets", scaled(new, 0)),
+        )
+        assert record.version("replicasets", delayed(new)) == -1, "no delay: it goes at once"
         walked = [one["spec"]["http"][0]["route"][1].get("weight", 0) for one in record.of("virtualservices")]
     assert list(dict.fromkeys(walked)) == [50, 25, 0]
     assert canary.acknowledged

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.cluster.api import Object
 from tests.contract.scenario import HASH, Canary
 from tests.contract.writes import both, conditioned, delayed, has, routed, says, told, turned_to
@@ -50,7 +48,9 @@ def _ended(canary: Canary, phase: str, within: float = 30) -> Object:
 # ---- what a run looks like ----
 
 
-def test_a_background_run_is_named_after_version_and_revision_and_pointed_at(canary: Canary) -> None:
+def test_a_background_run_is_named_after_version_and_revision_pointed_at_and_counts_what_it_measures_as_text(
+    canary: Canary,
+) -> None:
     run = _with_a_background_run(canary)
     rollout = canary.rollout
     new = rollout["status"]["currentPodHash"]
@@ -61,11 +61,7 @@ def test_a_background_run_is_named_after_version_and_revision_and_pointed_at(can
     assert run["metadata"]["ownerReferences"][0]["uid"] == rollout["metadata"]["uid"]
     assert _pointer(rollout) == {"name": run["metadata"]["name"], "status": "Running"}
 
-
-def test_what_was_measured_is_kept_as_text_with_counters_that_leave_out_zero(canary: Canary) -> None:
-    run = _with_a_background_run(canary)
     result = _results(run)
-
     assert {one["value"] for one in result["measurements"]} == {"[0.01]"}
     assert result["count"] == result["successful"] == result["consecutiveSuccess"] >= 2
     assert not {"failed", "error", "inconclusive", "message"} & set(result)
@@ -87,7 +83,7 @@ def test_a_web_metric_is_read_at_its_path(canary: Canary) -> None:
 
 
 def test_a_failed_background_run_aborts_in_the_status_first_and_in_the_traffic_one_pass_later(canary: Canary) -> None:
-    _with_a_background_run(canary)
+    _with_a_background_run(canary, delay=2)
     new, stable = canary.status["currentPodHash"], canary.status["stableRS"]
 
     with canary.world.record(canary.namespace) as record:
@@ -107,33 +103,22 @@ def test_a_failed_background_run_aborts_in_the_status_first_and_in_the_traffic_o
     assert _pointer(first) == {"name": f"web-{new}-2", "status": "Failed", "message": FAILED}
     assert not {"pauseConditions", "controllerPause"} & set(first["status"])
     assert first["status"]["currentStepIndex"] == 0
+    _says_value_limit_and_count(canary.runs[0])
+    eventually(lambda: "updatedReplicas" not in canary.status, within=20, what="the last pod is gone")
+    canary.quiet()
+    kept = {} if _is_1_10(canary) else _pointer(first)
+    assert _pointer(canary.rollout) == kept, "1.10 drops the pointer; the message keeps the cause"
+    assert canary.status["message"] == first["status"]["message"]
+    assert [run["metadata"]["labels"][HASH] for run in canary.runs] == [new], "found by its label in any case"
 
 
-def test_the_failed_run_says_value_limit_and_count(canary: Canary) -> None:
-    _with_a_background_run(canary)
-    canary.answers(BAD)
-    run = _ended(canary, "Failed")
-
+def _says_value_limit_and_count(run: Object) -> None:
     assert run["status"]["message"] == FAILED
     assert run["status"]["runSummary"] == {"count": 1, "failed": 1}
     result = _results(run)
     assert (result["phase"], result["failed"]) == ("Failed", 3)
     assert not {"message", "consecutiveSuccess"} & set(result)
     assert [(one["phase"], one["value"]) for one in result["measurements"][-3:]] == [("Failed", "[0.12]")] * 3
-
-
-def test_after_an_automatic_abort_the_message_keeps_the_cause_and_1_10_drops_the_pointer(canary: Canary) -> None:
-    _with_a_background_run(canary, delay=1)
-    new = canary.status["currentPodHash"]
-    canary.answers(BAD)
-    canary.until_weights(100, 0, within=30)
-    eventually(lambda: "updatedReplicas" not in canary.status, within=20, what="the last pod is gone")
-    canary.quiet()
-
-    kept = {} if _is_1_10(canary) else {"name": f"web-{new}-2", "status": "Failed", "message": FAILED}
-    assert _pointer(canary.rollout) == kept
-    assert canary.status["message"] == f"{ABORTED}: Background analysis phase error/failed: {FAILED}"
-    assert [run["metadata"]["labels"][HASH] for run in canary.runs] == [new], "found by its label in any case"
 
 
 def test_a_failed_step_run_aborts_with_its_own_words(canary: Canary) -> None:
@@ -166,7 +151,7 @@ def test_a_failed_step_run_aborts_with_its_own_words(canary: Canary) -> None:
 
 
 def test_an_abort_by_hand_stops_the_run_which_then_counts_as_successful(canary: Canary) -> None:
-    _with_a_background_run(canary)
+    name = _with_a_background_run(canary)["metadata"]["name"]
 
     with canary.world.record(canary.namespace) as record:
         canary.abort()
@@ -176,29 +161,20 @@ def test_an_abort_by_hand_stops_the_run_which_then_counts_as_successful(canary: 
             ("the run has ended", "analysisruns", lambda one: one["status"]["phase"] == "Successful"),
         )
         canary.until_acknowledged()
-        first = next(one for one in record.of("rollouts") if one["status"].get("abortedAt"))
+        canary.quiet()
+        aborted = [one for one in record.of("rollouts") if one["status"].get("abortedAt")]
 
-    run = canary.runs[0]
+    first, run = aborted[0], canary.runs[0]
     assert run["status"]["message"] == "Run Terminated"
     assert not {"failed", "error"} & set(_results(run))
     assert first["status"]["message"] == ABORTED, "nothing in it tells who it was"
     assert first["status"]["phase"] == "Degraded"
-
-
-def test_the_pointer_to_a_stopped_run_is_told_by_1_9_and_dropped_by_1_10(canary: Canary) -> None:
-    run = _with_a_background_run(canary)
-    name = run["metadata"]["name"]
-
-    with canary.world.record(canary.namespace) as record:
-        canary.abort()
-        canary.until_acknowledged()
-        canary.quiet()
-        pointers = [_pointer(one) for one in record.of("rollouts") if one["status"].get("abortedAt")]
-
     if _is_1_10(canary):
-        assert pointers == [{}] * len(pointers), "gone in the abort's own write"
+        assert [_pointer(one) for one in aborted] == [{}] * len(aborted), "gone in the abort's own write"
     else:
-        assert pointers[-1] == {"name": name, "status": "Successful", "message": "Run Terminated"}
+        assert _pointer(aborted[-1]) == {"name": name, "status": "Successful", "message": "Run Terminated"}
+    canary.answers(BAD)
+    canary.never(lambda: canary.status["message"] != ABORTED, for_seconds=1.5, what="another cause afterwards")
 
 
 def test_a_retry_gets_a_run_of_its_own_from_1_10_on_and_none_before(canary: Canary) -> None:
@@ -259,7 +235,9 @@ def _named(canary: Canary, name: str) -> Object:
 # ---- neither good nor bad ----
 
 
-def test_an_inconclusive_run_adds_a_pause_that_the_message_does_not_show(canary: Canary) -> None:
+def test_an_inconclusive_run_adds_a_pause_that_the_message_does_not_show_and_an_abort_removes_both_in_its_write(
+    canary: Canary,
+) -> None:
     _with_a_background_run(canary, failureCondition="result[0] > 0.1")
     canary.answers(NEITHER)
     _ended(canary, "Inconclusive")
@@ -269,13 +247,6 @@ def test_an_inconclusive_run_adds_a_pause_that_the_message_does_not_show(canary:
     assert (status["phase"], status["message"]) == ("Paused", "CanaryPauseStep")
     assert _pointer(canary.rollout)["status"] == "Inconclusive"
     assert canary.weights == (75, 25)
-
-
-def test_an_abort_of_an_inconclusive_pause_removes_both_pauses_in_its_own_write(canary: Canary) -> None:
-    _with_a_background_run(canary, failureCondition="result[0] > 0.1")
-    canary.answers(NEITHER)
-    _ended(canary, "Inconclusive")
-    eventually(lambda: len(canary.status["pauseConditions"]) == 2, what="the second pause")
     canary.quiet()
 
     with canary.world.record(canary.namespace) as record:
@@ -326,14 +297,3 @@ def test_an_empty_result_is_an_error_in_the_words_of_the_release(canary: Canary)
     assert words in _results(run)["measurements"][-1]["message"]
     canary.until_weights(100, 0)
     assert words in canary.status["message"]
-
-
-@pytest.mark.parametrize("status", [200, 500])
-def test_a_metric_that_fails_after_an_abort_by_hand_changes_nothing_any_more(canary: Canary, status: int) -> None:
-    _with_a_background_run(canary)
-    canary.abort()
-    canary.until_acknowledged()
-    canary.answers(*([BAD] if status == 200 else []), status=status)
-
-    canary.never(lambda: canary.status["message"] != ABORTED, for_seconds=2.5, what="another cause")
-    assert canary.runs[0]["status"]["phase"] == "Successful"

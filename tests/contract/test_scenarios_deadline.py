@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.scenario import Canary
-from tests.contract.writes import both, conditioned, delayed, has, says
+from tests.contract.writes import both, conditioned, delayed, has, routed, says, scaled
 from tests.support.waiting import eventually
 
 ABORTED = "RolloutAborted: Rollout aborted update to revision 2"
@@ -11,11 +11,13 @@ ABORTED = "RolloutAborted: Rollout aborted update to revision 2"
 
 def _stuck(canary: Canary, **more: object) -> str:
     """The canary's pod does not become ready; the new hash."""
-    canary.deployed(spec={"progressDeadlineSeconds": 4, **more})
+    canary.deployed(spec={"progressDeadlineSeconds": 2, **more}, abortScaleDownDelaySeconds=1)
     return canary.release_unready("v2")
 
 
-def test_a_deadline_that_has_passed_is_degraded_with_the_canary_kept_and_nothing_aborted(canary: Canary) -> None:
+def test_a_deadline_that_has_passed_is_degraded_with_nothing_aborted_and_no_end_once_the_pod_is_ready(
+    canary: Canary,
+) -> None:
     new = _stuck(canary)
     canary.until("Degraded")
 
@@ -24,11 +26,6 @@ def test_a_deadline_that_has_passed_is_degraded_with_the_canary_kept_and_nothing
     assert not {"abort", "abortedAt"} & set(status)
     assert canary.replicaset(new)["spec"]["replicas"] == 1
     assert canary.deadline(new) == ""
-
-
-def test_a_deadline_that_has_passed_is_no_end_once_the_pod_is_ready_the_release_goes_on(canary: Canary) -> None:
-    new = _stuck(canary)
-    canary.until("Degraded")
 
     canary.world.let_go()
     canary.until("Paused")
@@ -52,7 +49,12 @@ def test_a_deadline_that_aborts_leaves_its_cause_from_1_10_on_and_none_before(ca
     with canary.world.record(canary.namespace) as record:
         new = _stuck(canary, progressDeadlineAbort=True)
         cause = f'ReplicaSet "web-{new}" has timed out progressing.'
-        canary.until_acknowledged(within=30)
+        record.in_order(
+            ("acknowledged", "rollouts", both(says(abort=True), has("abortedAt"))),
+            ("the delay begins", "replicasets", delayed(new)),
+            ("scaled down", "replicasets", both(delayed(new), scaled(new, 0))),
+            within=30,
+        )
         canary.quiet()
         first = next(one for one in record.of("rollouts") if (one.get("status") or {}).get("abortedAt"))
         timed_out = record.version("rollouts", conditioned("Progressing", "False", "ProgressDeadlineExceeded"))
@@ -65,23 +67,7 @@ def test_a_deadline_that_aborts_leaves_its_cause_from_1_10_on_and_none_before(ca
         assert timed_out == int(first["metadata"]["resourceVersion"])
         assert canary.status["message"] == ABORTED, "as if a person had done it"
     assert first["status"]["phase"] == "Degraded"
-
-
-def test_after_an_abort_by_the_deadline_the_canary_is_scaled_down_like_any_other(canary: Canary) -> None:
-    canary.deployed(spec={"progressDeadlineSeconds": 4, "progressDeadlineAbort": True}, abortScaleDownDelaySeconds=1)
-    with canary.world.record(canary.namespace) as record:
-        new = canary.release_unready("v2")
-        record.in_order(
-            ("acknowledged", "rollouts", both(says(abort=True), has("abortedAt"))),
-            ("the delay begins", "replicasets", delayed(new)),
-            (
-                "scaled down",
-                "replicasets",
-                lambda one: delayed(new)(one) and one["spec"]["replicas"] == 0,
-            ),
-            within=30,
-        )
-        assert record.of("virtualservices") == [], "no traffic ever went there"
+    assert record.version("virtualservices", routed(25)) == -1, "no traffic ever went there"
 
 
 def test_what_is_promoted_and_loses_a_pod_is_aborted_by_1_9_until_the_pod_is_back_and_never_by_1_10(
@@ -95,6 +81,9 @@ def test_what_is_promoted_and_loses_a_pod_is_aborted_by_1_9_until_the_pod_is_bac
     status = canary.status
 
     assert status["message"] == f'ProgressDeadlineExceeded: ReplicaSet "web-{stable}" has timed out progressing.'
+    assert canary.condition("Available")["status"] == "False"
+    healthy = canary.condition("Healthy")
+    assert (healthy["status"], healthy["message"]) == ("False", "Rollout is not healthy")
     older = not canary.world.rollouts.startswith("v1.10.")
     canary.never(lambda: ("abort" in canary.status) != older, for_seconds=2, what="another opinion")
     assert canary.weights == (100, 0)
