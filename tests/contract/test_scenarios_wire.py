@@ -13,9 +13,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.api import JSON, JSON_PATCH, MERGE, Object
+from tests.contract.trouble import only_the_shipped_role, token
 from tests.contract.wire import APPLY, NOBODYS, QUIET, STRATEGIC, Place, failure
 from tests.contract.wire import nobodys_rollout as rollout
 from tests.contract.worlds import World
+from tests.support.waiting import eventually
 
 WEB = {"name": "web", "group": "argoproj.io", "kind": "rollouts"}
 
@@ -129,10 +131,16 @@ def test_generation_counts_changes_of_spec_and_nothing_else(at: Place) -> None:
     assert after(f"{at.web}/scale", {"spec": {"replicas": 3}}) == 3
 
 
-def test_a_write_that_changes_nothing_moves_nothing(at: Place) -> None:
+def test_a_write_that_changes_nothing_moves_nothing_and_is_no_event(at: Place) -> None:
     before = at.object()
-    assert at.world.merge(at.status, {"status": {"currentPodHash": "aaa"}}).json == before
-    assert at.object() == before
+    with at.world.record(at.name) as record:
+        for path in (at.status, at.web):
+            assert at.world.merge(path, {"status": {"currentPodHash": "aaa"}, "spec": {"replicas": 1}}).json == before
+        changed = at.world.merge(at.status, {"status": {"message": "moved on"}}).json
+        eventually(lambda: record.of("rollouts"), what="the one event")
+    assert [one["metadata"]["resourceVersion"] for one in record.of("rollouts")] == [
+        changed["metadata"]["resourceVersion"]
+    ]
 
 
 def test_one_counter_moves_with_every_write_of_any_kind(at: Place) -> None:
@@ -177,13 +185,45 @@ def test_forbidden_beats_not_found_and_wrong_content_type(at: Place) -> None:
         assert at.world.call("PATCH", path, {"status": {"abort": True}}, kind, token=None).code == 403
 
 
-def test_a_forbidden_list_names_no_object(at: Place) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis/nosuch.example/v1/namespaces/nons/things/x",
+        "/apis/argoproj.io/v9/namespaces/nons/rollouts/web",
+        "/apis/argoproj.io/v1alpha1/namespaces/nons/rolloutz/web",
+    ],
+)
+def test_what_is_not_there_is_forbidden_to_whom_nothing_is_allowed(at: Place, path: str) -> None:
+    assert at.world.call("GET", path, token=None).json["reason"] == "Forbidden"
+
+
+@pytest.mark.parametrize(("query", "verb"), [({}, "list"), ({"watch": "1"}, "watch")], ids=["list", "watch"])
+def test_a_forbidden_list_names_no_object(at: Place, query: dict[str, str], verb: str) -> None:
     message = (
-        'rollouts.argoproj.io is forbidden: User "system:anonymous" cannot list resource "rollouts" '
+        f'rollouts.argoproj.io is forbidden: User "system:anonymous" cannot {verb} resource "rollouts" '
         f'in API group "argoproj.io" in the namespace "{at.name}"'
     )
-    answer = at.world.call("GET", at.rollouts, token=None)
+    answer = at.world.call("GET", at.rollouts, token=None, query=query)
     assert answer.json == failure(403, "Forbidden", message, {"group": "argoproj.io", "kind": "rollouts"})
+
+
+@pytest.mark.parametrize("name", ["web", "missing"])
+@pytest.mark.parametrize("kind", [MERGE, STRATEGIC], ids=["merge", "strategic"])
+def test_the_shipped_role_patches_status_and_nothing_else(at: Place, name: str, kind: str) -> None:
+    """What it may not is forbidden in the same words whether or not the object is there and the body can be read."""
+    with only_the_shipped_role(at.world, at.web):
+        allowed = at.world.call("PATCH", at.status, {"status": {"abort": True}}, MERGE, token=token(at.world))
+        assert (allowed.code, allowed.json["spec"]) == (200, at.object()["spec"])
+        before = at.object()
+        refused = at.world.call(
+            "PATCH", f"{at.rollouts}/{name}", {"spec": {"replicas": 0}}, kind, token=token(at.world)
+        )
+        message = (
+            f'rollouts.argoproj.io "{name}" is forbidden: User "ripcord" cannot patch resource "rollouts" '
+            f'in API group "argoproj.io" in the namespace "{at.name}"'
+        )
+        assert (refused.code, refused.json) == (403, failure(403, "Forbidden", message, {**WEB, "name": name}))
+        assert at.object() == before
 
 
 # ---- 6: what is not there ----

@@ -32,6 +32,23 @@ def token(world: World, user: str = PRODUCT) -> str:
     return world.plane.tokens[user] if isinstance(world, ClusterWorld) else user
 
 
+@contextmanager
+def only_the_shipped_role(world: World, seen: str) -> Iterator[None]:
+    """The product's user has the rights of deploy/kubernetes/ and no others; `seen` is what it may read."""
+    if isinstance(world, ClusterWorld):
+        # Granted in each namespace as it comes.
+        eventually(lambda: world.call("GET", seen, token=token(world)).code == 200, what="the Role is granted")
+        yield
+        return
+    assert isinstance(world, SandboxWorld)
+    # There a user may do everything but what is denied: of what the scenarios ask, the Role lacks this.
+    world.control(deny=[{"user": PRODUCT, "verb": "patch", "group": "argoproj.io", "resource": "rollouts"}])
+    try:
+        yield
+    finally:
+        world.control(deny=None)
+
+
 # ---- a line that breaks ----
 
 
