@@ -39,7 +39,7 @@ class _Web(BaseApplication):  # type: ignore[misc]
             "bind": self.settings.listen,
             "workers": 1,
             "threads": 16,
-            "worker_class": "gthread",
+            "worker_class": "server.cli.room.Patient",
             "keepalive": 5,
             "timeout": 30,
             "graceful_timeout": 20,
