@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from sandbox.http import Server
-from tests.cluster.api import Answer, Api, Object
+from tests.cluster.api import MERGE, Answer, Api, Object
 from tests.cluster.start import PRODUCT
 from tests.contract.relay import Relay, What
 from tests.contract.worlds import ClusterWorld, SandboxWorld, World
@@ -80,6 +80,28 @@ def _over_the_relay(
     finally:
         api.close()
         relay.close()
+
+
+@contextmanager
+def slow_line(world: World, path: str) -> Iterator[Callable[[object, float], Answer]]:
+    """Over it a merge patch (and how long its answer is waited for) stands still in this block, and arrives after it all the same.
+
+    As with a balancer in between: it goes on with what its client has given up.
+    """
+    if isinstance(world, ClusterWorld):
+        with tempfile.TemporaryDirectory() as folder:
+            relay = Relay(world.plane, Path(folder))
+            api = Api(relay.url, world.plane.tokens[world.user], str(world.plane.certificate))
+            try:
+                with relay.hold(path) as held:
+                    yield lambda body, seconds: api.call("PATCH", path, body, MERGE, timeout=seconds)
+                held.over()
+            finally:
+                api.close()
+                relay.close()
+        return
+    with world.stalled():
+        yield lambda body, seconds: world.call("PATCH", path, body, MERGE, timeout=seconds)
 
 
 # ---- an API server that is killed, and that starts ----
@@ -182,7 +204,7 @@ class Ask:
     path: str
     user: str
     body: Object | None = None
-    kind: str = "application/merge-patch+json"
+    kind: str = MERGE
 
 
 @dataclass
