@@ -25,8 +25,10 @@ class Deliveries:
     got: Json = field(default_factory=lambda: {"stored": {"id": "d1"}})
     reads: list[float] = field(default_factory=list)
     decided: list[tuple[Json, str | None]] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
     given_up: list[tuple[str, str]] = field(default_factory=list)
     broken: bool = False
+    broken_for: str = ""
 
     def receive(self, delivery: str) -> Json:
         return self.got
@@ -43,9 +45,12 @@ class Deliveries:
         self.given_up.append((delivery, said))
 
     def decide(self, stored: Json, read: Json, unread_since: str | None) -> Json:
-        if self.broken:
+        if self.broken or self.broken_for == stored["id"]:
             raise ZeroDivisionError
         self.decided.append((read, unread_since))
+        self.order.append(stored["id"])
+        if stored["id"] != "d1":
+            return {"start": [{"id": f"r-{stored['id']}"}]}
         return {"start": [{"id": "r-1", "n": 1}, {"id": "r-2", "n": 2}]}
 
 
@@ -110,3 +115,30 @@ def test_a_bug_while_deciding_is_recorded_where_people_look_for_the_reason(world
     world.broken = True
     assert tell(world).started == []
     assert world.given_up == [("d1", "decide: ZeroDivisionError")]
+
+
+def several(world: Deliveries) -> Deliveries:
+    """A body with three messages."""
+    world.got = {"stored": {"id": "d1"}, "more": [{"id": "m2"}, {"id": "m3"}]}
+    return world
+
+
+def test_the_messages_of_a_body_are_decided_in_their_order_each_after_a_look_of_its_own(world: Deliveries) -> None:
+    engine = tell(several(world))
+    assert world.order == ["d1", "m2", "m3"]
+    assert [run for _story, run, _argument in engine.started] == ["r-1", "r-2", "r-m2", "r-m3"]
+    assert len(world.reads) == 3
+
+
+def test_a_bug_about_one_message_keeps_the_others_from_nothing(world: Deliveries) -> None:
+    world.broken_for = "m2"
+    tell(several(world))
+    assert world.order == ["d1", "m3"]
+    assert world.given_up == [("d1.002", "message 2: decide: ZeroDivisionError")]
+
+
+def test_told_again_over_its_record_a_body_of_several_messages_asks_for_the_same(world: Deliveries) -> None:
+    once = tell(several(world))
+    again = several(Deliveries(Clock()))
+    assert tell(again, once.history).history.asked == once.history.asked
+    assert (again.reads, again.order) == ([], [])

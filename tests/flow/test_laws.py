@@ -25,7 +25,7 @@ from server.core.outcome import Call, Finished, LookAgain, Model, Outcome, Plan,
 from server.errors import Missing, Refused, Transient, Unknown
 from tests.flow import test_run
 from tests.flow.inline import Clock
-from tests.flow.test_delivery import Deliveries, tell
+from tests.flow.test_delivery import Deliveries, several, tell
 from tests.flow.test_note import Incidents, keep
 from tests.flow.values import Runs, run
 from tests.unit.argo.cases import World, at, outcome, planned
@@ -66,7 +66,7 @@ def checkpoints() -> list[str]:
     for answers in ([], [{"unknown": "504", "patience": 15.0}]):
         kept = keep(Incidents(Clock(), answers=answers, edits=[{"refused": "403"}]))
         names |= {f"note {name}" for name in kept.names()}
-    names |= {f"delivery {name}" for name in tell(Deliveries(Clock())).names()}
+    names |= {f"delivery {name}" for name in tell(several(Deliveries(Clock()))).names()}
     return sorted({"checkpoint " + re.sub(r"\d+", "N", name) for name in names})
 
 
@@ -123,10 +123,22 @@ def test_every_option_has_a_default(name: str) -> None:
 def looks(name: str) -> list[Model]:
     """Looks that a plan must answer, whatever they show. An action that is built brings its own."""
     if name == "disable_flag":
-        odd = ({"problem": "500"}, {"passing": True, "problem": "401"}, {"archived": True}, {"modified": None}, {"safe": "on"})
+        odd = (
+            {"problem": "500"},
+            {"passing": True, "problem": "401"},
+            {"archived": True},
+            {"modified": None},
+            {"safe": "on"},
+        )
         return [flag(0), flag(0, on=False), *(flag(0).model_copy(update=one) for one in odd)]
     if name == "resolve_incident":
-        seen = [{"status": "triggered"}, {"status": "resolved"}, {"gone": True}, {"others": ("'a'",)}, {"merged_into": "Q2"}]
+        seen = [
+            {"status": "triggered"},
+            {"status": "resolved"},
+            {"gone": True},
+            {"others": ("'a'",)},
+            {"merged_into": "Q2"},
+        ]
         return [IncidentState.model_validate({"at": NOW, "incident": "Q1", **one}) for one in seen]
     if name not in BUILT:
         return [
