@@ -118,7 +118,7 @@ def _one(
         _starts(delivery.delivery, runbook, checked)
         known = _known(incident)
         if known.merged:
-            _check(checked, "merged", True, f"{' and '.join(known.merged)} was merged into {known.id}")
+            _check(checked, "merged", True, f"{', '.join(known.merged)} merged into {known.id}")
         if not _open(alerts) and (over := guards.resolved(known)) is not None:
             raise _No(guards.too_old(delivery.delivery.occurred_at, runbook.max_age, now) or over)
         target = _target(known, alerts, runbook, library, checked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -80,3 +81,26 @@ def test_nothing_holds_back_an_open_incident_that_is_young_enough() -> None:
 )  # fmt: skip
 def test_before_the_first_write_the_first_guard_that_holds_is_named(reason: str, held: str | None) -> None:
     assert held == reason
+
+
+AT = NOW
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"changed_by": "Ana Person", "changed_at": AT}, " (by 'Ana Person' at 03:12:34Z)"),
+        ({"changed_at": AT}, " (at 03:12:34Z)"),
+        ({"resolve_reason": "merged"}, " (merged)"),
+        (
+            {"resolve_reason": "merge_resolve_reason", "merged_into": "Q2", "changed_by": "Ana"},
+            " (merged into Q2 by 'Ana')",
+        ),
+        ({"changed_by": "a\nb"}, " (by 'a b')"),
+    ],
+)
+def test_a_resolved_incident_is_named_with_who_and_when_and_a_merge_as_one(changed: Any, said: str) -> None:
+    over = incident(status="resolved", **changed)
+    assert guards.resolved(over) == f"incident is 'resolved', wanted an open one{said}"
+    assert guards.resolved(over.model_copy(update={"status": "triggered"})) is None

@@ -437,3 +437,21 @@ def test_the_longest_patience_is_that_of_the_runbooks_that_start() -> None:
 def test_an_incident_that_was_resolved_with_its_alerts_is_called_resolved_and_not_without_data() -> None:
     over = incident(alert(CANARY, status="resolved"), status="resolved")
     assert decision(library(), over) == ("no", "incident is 'resolved', wanted an open one")
+
+
+def test_an_old_event_about_a_resolved_incident_is_called_old() -> None:
+    over = incident(alert(CANARY, status="resolved"), status="resolved")
+    said = "the event is 1200 s old (02:52:34Z), max_age is 900 s (now 03:12:34Z)"
+    assert decision(library(), over, delivery(occurred_at=ago(1200))) == ("no", said)
+
+
+def test_of_several_messages_each_says_which_it_is() -> None:
+    came = delivery().model_copy(update={"message": 2, "messages": 3})
+    (one,) = decisions(library(), came=came)
+    assert (one.checked[0].what, one.checked[0].seen) == ("message", "2 of 3, '01E'")
+
+
+def test_an_incident_that_others_were_merged_into_says_so() -> None:
+    (one,) = decisions(library(), incident(id="Q3", merged=("Q1", "Q2")))
+    assert one.kind == "run"
+    assert ("merged", "Q1, Q2 merged into Q3") in [(c.what, c.seen) for c in one.checked]

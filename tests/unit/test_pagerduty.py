@@ -132,3 +132,25 @@ def test_details_that_cannot_be_kept_whole_are_no_data(details: dict[str, Any]) 
 def test_a_value_with_a_nul_does_not_become_equal_to_one_without() -> None:
     alert = parse_alert(rest_alert({"details": {"rollout": "web\x00", "name\ud800space": "production"}}))
     assert alert.details == {"rollout": "web\ufffd", "name\ufffdspace": "production"}
+
+
+def test_who_moved_an_incident_to_its_status_and_where_it_was_merged_to_are_kept() -> None:
+    by = {"id": "PANA", "type": "user_reference", "summary": "Ana\x00"}
+    body = {
+        "id": "Q1",
+        "created_at": "2026-11-24T03:12:00Z",
+        "last_status_change_at": "2026-11-24T03:12:34Z",
+        "last_status_change_by": by,
+        "resolve_reason": {"type": "merge_resolve_reason", "incident": {"id": "Q2", "type": "incident_reference"}},
+    }
+    read = parse_incident(body, [], NOW)
+    assert (read.changed_by, read.changed_by_id, read.merged_into) == ("Ana\ufffd", "PANA", "Q2")
+    assert f"{read.changed_at:%H:%M:%S}" == "03:12:34"
+
+
+@pytest.mark.parametrize(
+    "reason", [None, "merged", {"type": "merge_resolve_reason"}, {"incident": 5}, {"incident": {"id": 5}}]
+)
+def test_a_merge_that_does_not_say_where_to_leads_nowhere(reason: Any) -> None:
+    body = {"id": "Q1", "created_at": "2026-11-24T03:12:00Z", "resolve_reason": reason, "last_status_change_by": "x"}
+    assert (parse_incident(body, [], NOW).merged_into, parse_incident(body, [], NOW).changed_by) == (None, "")

@@ -193,3 +193,10 @@ def test_a_body_at_the_deepest_level_is_taken() -> None:
 
 def test_a_number_of_five_thousand_digits_is_no_reason_to_lose_an_event() -> None:
     assert parse({}, b'{"event":{"id":"01E"},"n":' + b"9" * 5000 + b"}", "v3_hmac").event_key == "01E"
+
+
+def test_a_note_is_known_by_its_id_and_nothing_else_is_called_one() -> None:
+    data = {"id": "PN1", "type": "incident_note", "incident": {"id": "QINC1"}}
+    for kind, note in (("incident.annotated", "PN1"), ("incident.triggered", None)):
+        raw = json.dumps({"event": {"event_type": kind, "data": data}}).encode()
+        assert (parse({}, raw, "v3_hmac").note, parse({}, raw, "v3_hmac").incident) == (note, "QINC1")
