@@ -84,7 +84,7 @@ class Keeper:
             found = await self.verbs.step(self.name("meanwhile"), self.world.meanwhile, self.incident)
             self.mind, self.also = str(found.get("mind") or ""), [found["also"]] if found.get("also") else []
         kept = await self.verbs.step(self.name("keep"), self.world.about_to_tell, self.run, incident, ended)
-        return kept, minding(kept["text"], self.mind) if ended and self.mind else kept["text"]
+        return kept, minding(kept["text"], self.mind) if self.mind else kept["text"]
 
     async def _find(self, incident: str, patience: float, second: bool) -> str | None:
         """Looks for the marker until it is there, or a list without it was read after `patience` seconds."""

@@ -212,9 +212,12 @@ def test_an_incident_that_somebody_resolved_meanwhile_is_named_in_the_last_word_
     assert (world.posts[0][2], world.texts(), world.texts("Q2")) == (FIRST, [minded], [minded])
 
 
-def test_the_incident_that_ours_was_merged_into_gets_the_last_word_too(world: Incidents) -> None:
+@pytest.mark.parametrize("joined", [(), ("Q7",)])
+def test_the_incident_that_ours_was_merged_into_gets_the_last_word_once(
+    world: Incidents, joined: tuple[str, ...]
+) -> None:
     world.others = {"mind": "the incident was merged into Q7", "also": "Q7"}
-    keep(world, joined=("Q7",))
+    keep(world, joined=joined)
     assert (len(world.texts()), len(world.texts("Q7"))) == (1, 1)
 
 
