@@ -222,6 +222,7 @@ def test_an_abort_during_a_full_promotion_is_dropped(canary: Canary) -> None:
     canary.world.hold(canary.namespace, f"web-{new}", 2)
 
     stable = canary.status["stableRS"]
+    canary.quiet()
     with canary.world.record(canary.namespace) as record:
         canary.abort()
         record.in_order(
@@ -445,7 +446,7 @@ def test_an_abort_waits_for_a_controller_that_is_down(canary: Canary) -> None:
         assert canary.status == {**before, "abort": True}
         assert canary.weights == (75, 25)
     finally:
-        canary.world.controller_up()
+        canary.world.controller_up(handed=True)
 
     canary.until_acknowledged(within=45)
     canary.until_weights(100, 0)
