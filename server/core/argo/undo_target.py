@@ -33,7 +33,7 @@ def choose(state: RolloutState) -> ReplicaSet | str:
     found = _former(state, former) if former else running
     if len(found) == 1 and all(one is found[0] or one in former for one in running):
         return found[0]
-    return _why(state, older, found or former or running)
+    return _why(state, older, [one for one in good if one in found or one in running])
 
 
 def runs_until(replica_set: ReplicaSet, now: datetime) -> datetime | None:
