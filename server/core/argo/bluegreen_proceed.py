@@ -45,7 +45,7 @@ def proceed(
         return half
     move = abort_proceeds(story.plan, seen, done, now, stopped)
     if isinstance(move, Write) and patches.kind(move.call) == "act":
-        return _with_service(story, move, now)
+        return _stopped(move, now) if stopped else _with_service(story, move, now)
     if again := _again_at_once(story, stopped):
         return again
     if isinstance(move, Finished) and move.outcome.cause == "conflict":
@@ -58,6 +58,10 @@ def proceed(
 
 
 # The abort ------------------------------------------------------------------------------------------------------------------------
+
+
+def _stopped(move: Write, now: datetime) -> Finished:
+    return Finished(outcome=Outcome(kind="refused", said="the stop switch is on", n=move.n, at=now, cause="stopped"))
 
 
 def _with_service(story: Story, move: Write, now: datetime) -> Write | Finished:
