@@ -74,7 +74,7 @@ def _canary_status(cur: str, sta: str, rollout: Object, released: datetime, paus
         "canary": {"weights": _weights(cur, sta)},
         "conditions": [
             _condition("Available", "True", "AvailableReason", "Rollout has minimum availability", released),
-            _condition("Healthy", "False", "RolloutHealthy", "RolloutHealthy", released),
+            _condition("Healthy", "False", "RolloutHealthy", "Rollout is not healthy", released),
             _condition("Completed", "False", "RolloutCompleted", "RolloutCompleted", released),
             _condition("Progressing", "Unknown", "RolloutPaused", "Rollout is paused", paused),
             _condition("Paused", "True", "RolloutPaused", "Rollout is paused", paused),
@@ -170,7 +170,7 @@ def _api_backend(store: Any, now: datetime, salt: str) -> None:
         "canary": {},
         "conditions": [
             _condition("Available", "True", "AvailableReason", "Rollout has minimum availability", since),
-            _condition("Healthy", "True", "RolloutHealthy", "RolloutHealthy", since),
+            _condition("Healthy", "True", "RolloutHealthy", "Rollout is healthy", since),
             _condition("Completed", "True", "RolloutCompleted", "RolloutCompleted", since),
             _condition(
                 "Progressing",

@@ -39,6 +39,7 @@ from server.flow.tell import keep_note
 from server.ledger import Ledger
 from server.library import Shelf
 from server.settings import Settings
+from server.watch import Watch
 from server.world import NoteWorld, RunWorld
 
 log = logging.getLogger("ripcord.bootstrap")
@@ -84,7 +85,7 @@ class Executor:
         self._lock = OneExecutor(url, threading.Event().wait)
         lanes = {"run": BUSY_RUNS, "note": BUSY_NOTES}
         self.engine = Engine(url, self._stories(), lanes=lanes, storm=self._storm)
-        ledger = Ledger(self._writing, now, self.engine.me)
+        ledger = Ledger(self._writing, now, self.engine.me, self._reading)
         settings = self.settings
         clients = Clients(
             kubernetes=KubernetesApi(settings.kubeconfig),
@@ -97,6 +98,7 @@ class Executor:
         hooks = Hooks(start=self._start, settle=self._settle, last_big_commit=self.last_big_commit)
         self.dispatcher = Dispatcher(self._reading, self._writing, hooks, self.engine.me)
         self._listener = Listener(url, self.dispatcher.awake)
+        self._watch = Watch(self.shelf.current, clients, ledger)
 
     def _storm(self) -> bool:
         """Whether many messages arrive just now, or many wait for their decision."""
@@ -134,6 +136,7 @@ class Executor:
         self.dispatcher.start()
         self._listener.start()
         threading.Thread(target=self._learn_who_we_are, name="who we are", daemon=True).start()
+        self._watch.start()
 
     def wake(self, _rows: int = 0) -> None:
         """A message was committed in this process."""
@@ -153,6 +156,7 @@ class Executor:
         with contextlib.suppress(Exception):
             self.dispatcher.stop()
             self._listener.stop()
+            self._watch.stop()
             self.engine.stop()
         self._lock.release()
 

@@ -17,11 +17,14 @@ from server.audit import journal
 from server.audit.journal import Entry
 from server.audit.tables import audit
 from server.audit.tags import Tag
+from server.core.argo.history import History
+from server.core.argo.state import RolloutState
 from server.core.delivery import StoredDelivery
 from server.core.outcome import Outcome, Plan, Verdict, Write
 from server.core.run import Report, RunSpec
 from server.core.states import FINAL, State, may_follow
 from server.db import Utc, stamp
+from server.store import history
 from server.store.tables import joins, notes, runs, target_locks
 
 Json = dict[str, Any]
@@ -30,10 +33,18 @@ _UNDER_WAY = tuple(state.value for state in State if state not in FINAL)
 
 
 class Ledger:
-    """Store and audit as one book. me: this process, new at each start."""
+    """Store and audit as one book. me: this process, new at each start. reading: for what only reads most of the time."""
 
-    def __init__(self, engine: sa.Engine, now: Callable[[], datetime], me: str) -> None:
-        self.engine, self.now, self.me = engine, now, me
+    def __init__(
+        self, engine: sa.Engine, now: Callable[[], datetime], me: str, reading: sa.Engine | None = None
+    ) -> None:
+        self.engine, self.now, self.me, self.reading = engine, now, me, reading
+
+    # A target --------------------------------------------------------------------------------------------------------
+
+    def remembered(self, target: str, state: RolloutState) -> History:
+        """What this look adds is kept; what is known of the target's versions comes back."""
+        return history.looked(self.engine, target, state, reading=self.reading)
 
     # A delivery ------------------------------------------------------------------------------------------------------
 

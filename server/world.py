@@ -19,6 +19,8 @@ from server.annotations import pagerduty_note
 from server.checks import CHECKS
 from server.clients import Clients
 from server.core import guards, match
+from server.core.argo import undo_decide
+from server.core.argo.state import RolloutState
 from server.core.catalog import RolloutTarget, Target
 from server.core.note import marker
 from server.core.outcome import Call, Finished, LookAgain, Model, Outcome, Plan, Refusal, Remarks, Verdict, Write
@@ -120,7 +122,10 @@ class RunWorld:
         action, target = self.actions[name], _about(spec, name)
 
         def look() -> Json:
-            return {"state": action.observe(target, self.clients).model_dump(mode="json")}
+            state = action.observe(target, self.clients)
+            if isinstance(state, RolloutState):
+                state = state.model_copy(update={"history": self.ledger.remembered(spec.target, state)})
+            return {"state": state.model_dump(mode="json")}
 
         return self._looking(look, UPSTREAM.get(name, "kubernetes"))
 
@@ -173,6 +178,7 @@ class RunWorld:
         if reason is None:
             alerts = match.naming(target_of(spec), incident.alerts)
             reason = guards.younger(plan.judged, alerts)
+            reason = reason or undo_decide.too_long_ago(plan, max((one.created_at for one in alerts), default=None))
         if reason is None and (last := self.ledger.wrote_last(spec, plan.judged.revision)):
             reason = guards.cooldown(unstamp(last), target_of(spec).cooldown, now)
         return {} if reason is None else {"stop": reason}

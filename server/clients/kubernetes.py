@@ -97,8 +97,8 @@ class KubernetesApi:
         what = f"kubernetes: {method} {path}"
         with Deadline(CALL_SECONDS) as deadline:
             try:
-                response = client.call_api(*request, _request_timeout=(CONNECT_SECONDS, CALL_SECONDS))
-                return response.status, _lower(response.headers), self._read(response.response)
+                response = _exchange(client, *request)
+                return response.status, _lower(response.headers), self._read(response)
             # A header that cannot be sent (a token with a line break) stands in the error's own text: that text goes nowhere.
             except (urllib3.exceptions.HTTPError, OSError, ApiException, ValueError) as error:
                 clear = self._sorted(cluster, what, error, deadline.passed)
@@ -107,8 +107,8 @@ class KubernetesApi:
     def _sorted(self, cluster: str, what: str, error: Exception, late: bool) -> Transient | Unknown:
         """What a broken call means: not sent, or perhaps sent."""
         name = type(error).__name__
-        if isinstance(error, ApiException):
-            # With retries=False a TLS failure arrives as status 0. Only a certificate's own failure is certainly before sending.
+        if isinstance(error, ApiException | urllib3.exceptions.SSLError):
+            # Only a certificate's own failure is certainly before sending.
             self._lost[cluster] = self.monotonic()
             said = f"{what}: no secure connection"
             return Transient(said) if _certificate(error) else Unknown(said, broken=True)
@@ -162,6 +162,30 @@ class KubernetesApi:
             raise Misconfigured(reason) from None
         configuration.retries = False
         return configuration
+
+
+def _exchange(
+    client: ApiClient, method: str, url: str, headers: dict[str, str], body: object = None, *_: object
+) -> urllib3.BaseHTTPResponse:
+    """One request over the client's own pool, with the bytes that we wrote: its own request method would write the body again."""
+    raw = None if body is None else as_the_server_writes(body)
+    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=CALL_SECONDS)
+    answer: urllib3.BaseHTTPResponse = client.rest_client.pool_manager.request(
+        method, url, body=raw, headers=headers, timeout=timeout, preload_content=False, redirect=False
+    )
+    return answer
+
+
+def as_the_server_writes(body: object) -> bytes:
+    """JSON as kube-apiserver writes it (Go's encoding/json): `<`, `>`, `&`, U+2028 and U+2029 escaped, all else as it is.
+
+    A JSON patch's `test` compares texts byte for byte as written: a template with `&&`, written otherwise, would never match.
+    """
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.translate(_ESCAPED).encode("utf-8")
+
+
+_ESCAPED = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
 
 def _lower(headers: Any) -> dict[str, str]:

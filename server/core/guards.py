@@ -55,7 +55,7 @@ def younger(judged: Judged, alerts: Sequence[Alert]) -> str | None:
     Compared in whole seconds, because both sides are written so; equal counts as younger.
     """
     newest = max((alert.created_at for alert in alerts), default=None)
-    name = judged.revision[:4]
+    name = _short(judged.revision)
     if newest is None:
         return "no open alert names the target any more"
     if judged.since is None:
@@ -63,6 +63,11 @@ def younger(judged: Judged, alerts: Sequence[Alert]) -> str | None:
     if judged.since.replace(microsecond=0) < newest.replace(microsecond=0):
         return None
     return f"{name} ({_clock(judged.since)}) is younger than the alert ({_clock(newest)})"
+
+
+def _short(revision: str) -> str:
+    """A pod hash by its first four characters; a flag's version is short as it is."""
+    return revision[:4] if len(revision) > 6 and revision.isalnum() else revision
 
 
 def cooldown(wrote_at: datetime, seconds: float, now: datetime) -> str | None:

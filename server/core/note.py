@@ -73,7 +73,11 @@ def _would_have(report: Report) -> str:
     if report.plan is not None and not report.plan.calls:
         return f"written nothing: {said}"
     verb, space, rest = said.partition(" ")
-    return f"aborted{space}{rest}" if verb == "abort" else said
+    return f"{_DONE.get(verb, verb)}{space}{rest}"
+
+
+_DONE = {"abort": "aborted", "switch": "switched", "undo": "undone", "release": "released", "turn": "turned"}
+"""The words with which a plan begins, as what would have been done."""
 
 
 def _no_result(said: str) -> str:

@@ -128,5 +128,7 @@ class Remarks(Model):
     )
     proof: str = Field(default="", description="'controller 03:12:34Z; traffic 0 % canary, 10/10 stable'")
     done: str = Field(default="", description="'aborted production/web-frontend, canary 7d9f 25 % -> 0 %, stable 5c4b'")
-    back: str = Field(default="is back on stable", description="what a proven note says of the target in its first line")
+    back: str = Field(
+        default="is back on stable", description="what a proven note says of the target in its first line"
+    )
     plot: Json = Field(default_factory=dict, description="numbers for the page: weights, measurements")

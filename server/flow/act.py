@@ -39,7 +39,7 @@ async def settle_a_plan(verbs: Verbs, spec: RunSpec, world: World, trail: Trail)
         if "unread" in look:
             unread_since = unread_since or trail.now
             if (trail.now - unread_since).total_seconds() > READ_PATIENCE:
-                return Refusal(reason=f"the cluster could not be read: {look['unread']}")
+                return Refusal(reason=f"it could not be read: {look['unread']}")
             await verbs.sleep(1.0)
             continue
         unread_since = None

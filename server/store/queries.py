@@ -34,6 +34,8 @@ class RunRow:
     waiting_for: str | None
     created_at: datetime
     ended_at: datetime | None
+    kind: str = "rollout"
+    """What the target is: rollout or flag."""
 
     @property
     def number(self) -> str:
@@ -95,16 +97,14 @@ class DeliveryPage:
     runs: tuple[RunRow, ...]
 
 
-_ROW = tuple(runs.c[name] for name in RunRow.__dataclass_fields__)
+_ROW = tuple(runs.c["spec" if name == "kind" else name] for name in RunRow.__dataclass_fields__)
 
 
 def run(connection: sa.Connection, run_id: str) -> RunPage | None:
     """One run, or None."""
     if "\x00" in run_id:  # PostgreSQL has no such text
         return None
-    found = connection.execute(
-        sa.select(*_ROW, runs.c.spec, runs.c.plan, runs.c.report).where(runs.c.id == run_id)
-    ).one_or_none()
+    found = connection.execute(sa.select(*_ROW, runs.c.plan, runs.c.report).where(runs.c.id == run_id)).one_or_none()
     if found is None:
         return None
     joined = connection.execute(sa.select(joins.c.incident).where(joins.c.run == run_id).order_by(joins.c.at)).scalars()
@@ -186,8 +186,9 @@ def _runs(connection: sa.Connection, where: sa.ColumnElement[bool], n: int) -> t
 
 
 def _row(found: Any) -> RunRow:
-    values = {name: getattr(found, name) for name in RunRow.__dataclass_fields__}
-    return RunRow(**{**values, "state": State(found.state)})
+    values = {name: getattr(found, name) for name in RunRow.__dataclass_fields__ if name != "kind"}
+    kind = str(json.loads(found.spec)["target_spec"].get("kind") or "rollout")
+    return RunRow(**{**values, "state": State(found.state), "kind": kind})
 
 
 def _decisions(connection: sa.Connection, query: sa.Select[Any]) -> tuple[DecisionRow, ...]:

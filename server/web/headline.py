@@ -62,8 +62,20 @@ _ASKED: Mapping[str, str] = MappingProxyType(
 """Accepted is not done: what is said while nothing shows that it took effect."""
 
 
+_OF_A_FLAG: Mapping[State, str] = MappingProxyType(
+    {
+        State.PROVING: "{Did}. Whether LaunchDarkly says so too is being read.",
+        State.PROVEN: "{Did}. LaunchDarkly was read to prove it.",
+        State.UNPROVEN: "{Did}, but nothing proves that it is there: a person is needed.",
+    }
+)
+"""What a flag's page says otherwise: it has no traffic and no stable version."""
+
+
 def short(row: RunRow) -> str:
     """For lists."""
+    if row.kind == "flag" and row.state is State.PROVEN:
+        return f"{visible(row.target)} is in its safe state"
     return _SHORT[row.state].format(target=visible(row.target))
 
 
@@ -76,7 +88,8 @@ def sentence(page: RunPage) -> str:
     if page.row.state in (State.FAILED, State.UNPROVEN) and not sent(page):
         did = f"Ripcord sent nothing to {target}"
     nothing = "Ripcord only woke the controller." if sent(page) else "Ripcord sent nothing."
-    return _WHOLE[page.row.state].format(target=target, Did=did, stable=_stable(page), Sent=nothing)
+    words = {**_WHOLE, **_OF_A_FLAG} if page.row.kind == "flag" else _WHOLE
+    return words[page.row.state].format(target=target, Did=did, stable=_stable(page), Sent=nothing)
 
 
 def _stable(page: RunPage) -> str:

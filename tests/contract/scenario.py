@@ -15,8 +15,12 @@ DEADLINE = "scale-down-deadline"
 PAUSED_AT_25: tuple[Object, ...] = ({"setWeight": 25}, {"pause": {}})
 
 
+AS_PEOPLE_WRITE = ["-c", "<start> --motto 'café' && exit\u2028"]
+"""Each of these characters is written in one way only by the API server, and a `test` of a JSON patch compares what is written."""
+
+
 def template(version: str, app: str = "web") -> Object:
-    container = {"name": app, "image": f"registry.example/{app}:{version}"}
+    container = {"name": app, "image": f"registry.example/{app}:{version}", "args": AS_PEOPLE_WRITE}
     return {"metadata": {"labels": {"app": app}}, "spec": {"containers": [container]}}
 
 

@@ -7,13 +7,14 @@ log, and from Ripcord's audit rows; never from the product's words alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.cluster.api import Object
 from tests.cluster.start import PRODUCT
-from tests.contract.relay import Relay
+from tests.contract.relay import Held, Relay, What
 from tests.contract.scenario import Canary
 from tests.contract.worlds import ClusterWorld
 from tests.story.town import Town
@@ -66,6 +67,19 @@ class Stage:
         born = self.canary.replicaset(self.canary.status["currentPodHash"])["metadata"]["creationTimestamp"]
         eventually(lambda: self._now() > born, within=5, what="the canary is older than the alert")
         return self
+
+    def relayed(self, **check: int) -> Stage:
+        """The same, with the server behind the relay."""
+        self.through_relay()
+        return self.ready(**check)
+
+    @contextmanager
+    def held(self, what: What = "request") -> Iterator[Held]:
+        """An alert was sent, and the abort that follows stands on the wire, or its answer does."""
+        with self.through_relay().hold(f"{self.canary.path}/status", what) as held:
+            self.alert()
+            held.arrives()
+            yield held
 
     def _now(self) -> str:
         return (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -146,6 +146,15 @@ def test_a_patch_is_sent_once_under_our_name(town: Town) -> None:
     assert (row["method"], row["applied"]) == ("PATCH", True)
 
 
+def test_a_patch_bound_to_a_template_holds_whatever_people_write_in_it(town: Town) -> None:
+    template = {"metadata": {"annotations": {"motto": "<é> && \u2028"}}}
+    assert Cluster(town.sandbox).merge(PATH, {"spec": {"template": template}}).code == 200
+    found, _ = town.kubernetes.get("default", PATH)
+    bound = {"op": "test", "path": "/spec/template", "value": found["spec"]["template"]}
+    answer, _ = town.kubernetes.patch("default", STATUS, [bound, *ABORT], JSON_PATCH)
+    assert answer["status"]["abort"] is True
+
+
 def test_a_note_is_added_found_and_edited(town: Town) -> None:
     note = town.pagerduty.add_note(town.incident, "first")
     town.pagerduty.edit_note(town.incident, note, "last")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -112,56 +114,118 @@ def test_a_retry_of_somebodys_while_we_prove_is_not_called_proven(stage: Stage) 
     assert stage.applied() == 1
 
 
-# ---- deaths ----
+# ---- deaths, at an exact place: the abort, or its answer, stands on the wire ----
+
+
+def _one_effect_proven(stage: Stage) -> None:
+    """One intent, one abort that was taken, one outcome that says done; proven, and told so."""
+    assert stage.ended(within=120)["state"] == "proven"
+    _assert_aborted_and_safe(stage)
+    assert [row["key"].split("/", 1)[1] for row in stage.rows("step_intended")] == ["0/1/step_intended"]
+    assert len(stage.rows("step_done")) == 1
+    assert "PROVEN in" in told(stage)
+
+
+@contextmanager
+def _restarted_apiserver(stage: Stage) -> Iterator[None]:
+    """Killed now, started again after the block."""
+    stage.world.plane.stop_apiserver()
+    try:
+        yield
+    finally:
+        stage.world.plane.start_apiserver()
 
 
 def test_a_controller_that_dies_with_a_standby_while_the_abort_waits_is_proven(stage: Stage) -> None:
     plane = stage.world.plane
     stage.canary.paused_at_25(abortScaleDownDelaySeconds=5)
-    stage.ready(within=60)
     plane.start_controller("standby")
-    holder = stage.world.get(LEASE).json["spec"]["holderIdentity"]
-    plane.stop_controller()
+    stage.relayed(within=60)
+    dead = stage.world.get(LEASE).json["spec"]["holderIdentity"]
+    try:
+        with stage.held() as held:
+            plane.stop_controller()
+            held.pass_on()
+        eventually(lambda: stage.canary.status.get("abort"), within=5, what="the abort was taken")
+        assert not stage.canary.acknowledged, "it waits"
+        assert stage.world.get(LEASE).json["spec"]["holderIdentity"] == dead
 
-    stage.alert()
+        assert stage.ended(within=120)["state"] == "proven"
 
-    assert stage.ended(within=120)["state"] == "proven"
-    _assert_aborted_and_safe(stage)
-    assert stage.world.get(LEASE).json["spec"]["holderIdentity"] != holder
-    plane.stop_controller("standby")
-    plane.start_controller()
-    eventually(leads(stage.world), within=45, every=0.5, what="the controller leads again")
+        _assert_aborted_and_safe(stage)
+        assert stage.world.get(LEASE).json["spec"]["holderIdentity"] != dead
+        assert stage.applied() == len(stage.rows("step_intended")) == 1
+    finally:
+        plane.stop_controller("standby")
+        plane.start_controller()
+        eventually(leads(stage.world), within=45, every=0.5, what="the controller leads again")
 
 
-def test_an_api_server_that_dies_between_intent_and_outcome_leaves_one_effect_proven(stage: Stage) -> None:
-    plane = stage.world.plane
+def test_an_api_server_that_dies_before_it_has_the_abort_gets_it_once_it_is_back(stage: Stage) -> None:
     stage.canary.paused_at_25(abortScaleDownDelaySeconds=5)
-    stage.ready(within=60)
+    stage.relayed(within=60)
 
-    stage.alert()
-    eventually(lambda: stage.rows("step_intended"), within=30, every=0.001, what="the intent stands")
-    plane.stop_apiserver()
-    plane.start_apiserver()
+    with stage.held() as held, _restarted_apiserver(stage):
+        held.pass_on()
+        held.over()
 
-    assert stage.ended(within=120)["state"] == "proven"
-    _assert_aborted_and_safe(stage)
-    assert stage.applied() <= 1
-    assert "PROVEN in" in told(stage)
-
-
-def test_a_server_that_dies_between_intent_and_outcome_leaves_one_effect_proven(stage: Stage) -> None:
-    stage.canary.paused_at_25(abortScaleDownDelaySeconds=5)
-    stage.ready(within=60)
-
-    stage.alert()
-    eventually(lambda: stage.rows("step_intended"), within=30, every=0.001, what="the intent stands")
-    stage.town.kill()
-    stage.start()
-
-    assert stage.ended(within=120)["state"] == "proven"
-    _assert_aborted_and_safe(stage)
+    _one_effect_proven(stage)
     assert stage.applied() == 1
-    assert "PROVEN in" in told(stage)
+
+
+def test_an_api_server_that_dies_before_its_answer_is_read_and_the_abort_is_not_sent_again(stage: Stage) -> None:
+    stage.canary.paused_at_25(abortScaleDownDelaySeconds=5)
+    stage.relayed(within=60)
+
+    with stage.held("answer") as held:
+        eventually(lambda: stage.applied() == 1, within=5, what="the API server has it")
+        with _restarted_apiserver(stage):
+            held.lose()
+
+    _one_effect_proven(stage)
+    assert len(stage.writes()) == 1
+
+
+def test_a_server_that_dies_with_the_abort_unsent_sends_it_after_its_restart(stage: Stage) -> None:
+    stage.canary.paused_at_25(abortScaleDownDelaySeconds=5)
+    stage.relayed(within=60)
+
+    with stage.held() as held:
+        stage.town.kill()
+        held.lose()
+        stage.start()
+
+    _one_effect_proven(stage)
+    assert stage.applied() == 1
+
+
+def test_a_server_that_dies_with_the_abort_on_a_slow_network_finds_it_when_it_arrives(stage: Stage) -> None:
+    stage.canary.paused_at_25(abortScaleDownDelaySeconds=5)
+    stage.relayed(within=60)
+
+    with stage.world.record(stage.canary.namespace) as record, stage.held() as held:
+        stage.town.kill()
+        stage.start()
+        assert record.first("rollouts", lambda one: one["status"].get("abort")) == -1
+        held.pass_on()
+        _one_effect_proven(stage)
+
+    aborts = [bool(one["status"].get("abort")) for one in record.of("rollouts")]
+    assert (True, False) not in itertools.pairwise(aborts), "taken once, and never off again"
+
+
+def test_a_server_that_dies_before_the_answer_finds_its_effect_and_sends_nothing_more(stage: Stage) -> None:
+    stage.canary.paused_at_25(abortScaleDownDelaySeconds=5)
+    stage.relayed(within=60)
+
+    with stage.held("answer") as held:
+        eventually(lambda: stage.applied() == 1, within=5, what="the API server has it")
+        stage.town.kill()
+        held.lose()
+        stage.start()
+
+    _one_effect_proven(stage)
+    assert len(stage.writes()) == 1
 
 
 # ---- somebody first ----

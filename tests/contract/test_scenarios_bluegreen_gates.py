@@ -90,10 +90,11 @@ def test_auto_promotion_seconds_end_the_pause(web: BlueGreen) -> None:
 
 
 def test_the_old_version_goes_after_its_delay_and_loses_its_deadline_in_that_write(web: BlueGreen) -> None:
-    web.promoted(scaleDownDelaySeconds=2)
-    old = next(rs for rs in web.versions() if rs != web.stable)
     with web.world.record(web.namespace) as record:
+        web.promoted(scaleDownDelaySeconds=2)
+        old = next(rs for rs in web.versions() if rs != web.stable)
         web.until_wanted(old, 0)
+        eventually(lambda: any(map(scaled(old, 0), record.of("replicasets"))), what="it is recorded")
     [gone] = [one for one in record.of("replicasets") if scaled(old, 0)(one)][:1]
     assert undelayed(old)(gone)
 

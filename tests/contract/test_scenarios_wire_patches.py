@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import urllib3
 
+from server.clients.kubernetes import as_the_server_writes
 from tests.cluster.api import JSON_PATCH, Object
 from tests.contract.wire import QUIET, Place, failure
 from tests.contract.wire import nobodys_rollout as rollout
@@ -153,6 +154,15 @@ def test_a_tested_text_is_compared_as_it_is_written_in_the_body(at: Place, writt
 
 def _whole(message: str) -> str:
     return f'{{"phase": "Paused", "message": {message}, "currentPodHash": "aaa"}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "a && b", "<é>", "\u2028\u2029", '\t"\\/\b\f\n\r', "\x7f\x01", "𝄞", ""], ids=ascii
+)
+def test_what_ripcord_sends_is_written_as_the_server_writes_it(at: Place, text: str) -> None:
+    assert at.world.merge(at.status, {"status": {"message": text}}).code == 200
+    body = as_the_server_writes([{"op": "test", "path": "/status/message", "value": text}, ABORT])
+    assert at.world.call("PATCH", at.status, body, JSON_PATCH).code == 200
 
 
 @pytest.mark.parametrize(("written", "code"), [("1", 200), ("1.0", 422), ("1e0", 422)])

@@ -220,7 +220,7 @@ def test_planning_waits_a_minute_for_a_cluster_that_cannot_be_read(world: Runs) 
 def test_then_it_refuses(world: Runs) -> None:
     world.unread = lambda seconds: True
     told = run(world)
-    assert (told.state, told.said, world.times("sent")) == ("refused", "the cluster could not be read: away", 0)
+    assert (told.state, told.said, world.times("sent")) == ("refused", "it could not be read: away", 0)
     assert 60 <= told.seconds < 63
 
 

@@ -131,7 +131,7 @@ def test_a_deleted_signature_or_a_changed_body_in_the_database_is_not_believed(t
     def refused() -> bool:
         from server.store.tables import decisions
 
-        rows = town._rows(sa.select(decisions).where(decisions.c.delivery == "f" * 24))
+        rows = town.rows(sa.select(decisions).where(decisions.c.delivery == "f" * 24))
         return bool(rows) and "does not fit the stored body" in rows[0]["reason"]
 
     eventually(refused, within=15)
@@ -285,7 +285,7 @@ def test_a_webhook_that_no_runbook_starts_on_costs_one_decision_row_and_no_audit
 
     from server.store.tables import decisions
 
-    rows = eventually(lambda: town._rows(sa.select(decisions).where(decisions.c.delivery == delivery)), within=10)
+    rows = eventually(lambda: town.rows(sa.select(decisions).where(decisions.c.delivery == delivery)), within=10)
     assert [(row["runbook"], row["kind"], row["reason"]) for row in rows] == [
         ("", "no", "no runbook starts on incident.acknowledged")
     ]

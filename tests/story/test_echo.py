@@ -41,7 +41,7 @@ def reasons(town: Town, event_type: str) -> list[tuple[str, str]]:
         .where(deliveries.c.event_type == event_type)
         .order_by(decisions.c.at)
     )
-    return [(row["runbook"], row["reason"]) for row in town._rows(query)]
+    return [(row["runbook"], row["reason"]) for row in town.rows(query)]
 
 
 def as_person(town: Town, method: str, path: str, body: Json, sender: str = "ana@example.com") -> Json:
@@ -86,7 +86,7 @@ def test_where_nobody_may_ask_who_we_are_our_note_is_known_by_its_id(build: Buil
     town.alert()
     town.ended()
     town.note()
-    (kept,) = town._rows(sa.select(notes))
+    (kept,) = town.rows(sa.select(notes))
     town.kill()
     fault = {"match": {"method": "GET", "path": "/pagerduty/users*"}, "do": "status", "status": 403}
     town.control("faults", [fault])
@@ -96,7 +96,7 @@ def test_where_nobody_may_ask_who_we_are_our_note_is_known_by_its_id(build: Buil
     event["agent"] = {"id": known_as_from(town), "type": "user_reference", "summary": "Ripcord"}
     delivery = town.webhook(event).json()["delivery"]
     query = sa.select(decisions).where(decisions.c.delivery == delivery)
-    rows = eventually(lambda: town._rows(query), within=15)
+    rows = eventually(lambda: town.rows(query), within=15)
     said = f"our own note came back (incident.annotated, the note of {kept['run']})"
     assert [(row["runbook"], row["reason"]) for row in rows] == [("", said)]
     assert [row["runbook"] for row in town.runs()] == ["abort-canary"]

@@ -154,7 +154,7 @@ def test_a_button_that_nobody_knows_costs_one_decision_row(town: Town) -> None:
     town.alert()
     answer = post(town, message(town.incident()["id"]), runbook="abort-everything")
     query = sa.select(decisions).where(decisions.c.delivery == answer.json()["delivery"])
-    rows = eventually(lambda: town._rows(query), within=10)
+    rows = eventually(lambda: town.rows(query), within=10)
     said = "no runbook is called 'abort-everything', so that button starts nothing"
     assert [(row["runbook"], row["kind"], row["reason"]) for row in rows] == [("", "no", said)]
     assert (answer.status, town.runs()) == (202, [])

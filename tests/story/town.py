@@ -210,7 +210,8 @@ class Town:
 
     # What the database says -------------------------------------------------------------------------------------------
 
-    def _rows(self, query: sa.Select[Any]) -> list[Json]:
+    def rows(self, query: sa.Select[Any]) -> list[Json]:
+        """What a query finds; an AssertionError while the database cannot be read."""
         engine = db.reading(self.database_url)
         try:
             with engine.connect() as connection:
@@ -222,12 +223,12 @@ class Town:
 
     def runs(self) -> list[Json]:
         """All runs, oldest first."""
-        return self._rows(sa.select(runs).order_by(runs.c.created_at))
+        return self.rows(sa.select(runs).order_by(runs.c.created_at))
 
     def audit(self, run: str | None = None) -> list[Json]:
         """The audit rows (of one run)."""
         query = sa.select(audit).order_by(audit.c.seq)
-        return self._rows(query if run is None else query.where(audit.c.run == run))
+        return self.rows(query if run is None else query.where(audit.c.run == run))
 
     def ended(self, within: float = 60, count: int = 1) -> Json:
         """The newest run, once `count` runs are there and all are final."""
@@ -244,7 +245,7 @@ class Town:
             raise AssertionError("\n".join([str(error), *said, server])) from error
 
 
-def assert_every_effect_has_its_rows(town: Town) -> None:
+def assert_every_effect_has_itsrows(town: Town) -> None:
     """Both ways: each applied write of Ripcord's has intent and outcome; each intent has an outcome."""
     rows = town.audit()
     intents = [row for row in rows if row["tag"] in ("step_intended", "step_woken")]
