@@ -95,7 +95,9 @@ def _cluster(argv: list[str]) -> int:
     """What needs the real control plane, in one process: one cluster for all of it. Built first, where its progress is seen."""
     release = parts.chosen_release()
     parts.get(release, lambda line: print(f"ripcord test: {line}", file=sys.stderr, flush=True))
-    return _pytest(["-m", "cluster", *argv], {parts.VARIABLE: release})
+    paths = [one for one in argv if (ROOT / one.partition("::")[0]).exists()]
+    where = [] if paths else ["tests/contract"]
+    return _pytest(["-m", "cluster", *where, *argv], {parts.VARIABLE: release})
 
 
 def _pytest(argv: list[str], more: dict[str, str]) -> int:

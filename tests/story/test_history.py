@@ -41,4 +41,5 @@ def test_a_cluster_that_is_away_at_the_start_stops_nothing(build: Callable[..., 
     town.start()
     eventually(lambda: town.asked("GET", "/rollouts/api-backend"), within=10, what="it was looked at")
     assert known(town, "web-frontend") == {}
-    assert town.server is not None and "Traceback" not in town.server.output
+    assert town.server is not None
+    assert "Traceback" not in town.server.output

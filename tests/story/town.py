@@ -245,7 +245,7 @@ class Town:
             raise AssertionError("\n".join([str(error), *said, server])) from error
 
 
-def assert_every_effect_has_itsrows(town: Town) -> None:
+def assert_every_effect_has_its_rows(town: Town) -> None:
     """Both ways: each applied write of Ripcord's has intent and outcome; each intent has an outcome."""
     rows = town.audit()
     intents = [row for row in rows if row["tag"] in ("step_intended", "step_woken")]
