@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
         if "--cluster" in argv:
             return _cluster([one for one in argv if one != "--cluster"])
         with _server() as url:
-            code = _pytest(argv, {postgres.VARIABLE: url})
+            code = _pytest(argv, {postgres.VARIABLE: url, parts.VARIABLE: parts.chosen_release()})
         print("ripcord test: left out: what needs the real control plane (./ripcord test --cluster)")
         return code
     except (Missing, parts.Missing) as problem:

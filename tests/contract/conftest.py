@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox.start import start
 from tests.cluster import parts
 from tests.cluster.start import ControlPlane
+from tests.contract.rounds import Rounds, Say, version
 from tests.contract.scenario import Canary
 from tests.contract.wire import ROLLOUTS, Cluster, rollout
 from tests.contract.worlds import ClusterWorld, SandboxWorld, World
@@ -36,7 +38,7 @@ def web(cluster: Cluster) -> str:
 # ---- scenarios: one body, two worlds ----
 
 # Only this release overlooks writes. Under another there is nothing to ask, so nothing is collected (and nothing skipped).
-collect_ignore = [] if parts.chosen_release() == "v1.9.1" else ["test_scenarios_overlooked.py"]
+collect_ignore = [] if parts.chosen_release() == "v1.9.1" else ["test_scenarios_overlooked.py", "test_cluster_woken.py"]
 
 WORLDS = ["sandbox", pytest.param("cluster", marks=pytest.mark.cluster)]
 
@@ -88,3 +90,37 @@ def canary(world: World) -> Iterator[Canary]:
     one = Canary(world)
     yield one
     one.leave()
+
+
+# ---- many rounds of the product on the cluster ----
+
+
+@pytest.fixture
+def count(pytestconfig: pytest.Config) -> int:
+    return int(pytestconfig.getoption("--rounds"))
+
+
+@pytest.fixture
+def begin(cluster_world: ClusterWorld, tmp_path: Path, count: int) -> Iterator[Callable[..., Rounds]]:
+    """Makes the canaries and starts the server."""
+    made: list[Rounds] = []
+
+    def begin(**canary: object) -> Rounds:
+        made.append(Rounds(cluster_world, tmp_path, count, **canary))
+        made[-1].start(version("v2"))
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """What a race found is told although it passed."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}")  # noqa: T201
+
+    return say

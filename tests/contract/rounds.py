@@ -6,6 +6,7 @@ stop its canary, too.
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import Counter
@@ -23,13 +24,16 @@ from server import db
 from server.store.tables import runs
 from tests.cluster.api import Api, Object
 from tests.contract.relay import Held
-from tests.contract.scenario import Canary
+from tests.contract.scenario import Canary, template
 from tests.contract.stage import Stage
 from tests.contract.worlds import ClusterWorld
 from tests.story.town import FINAL
 from tests.support.waiting import eventually
 
 CANARIES = 20
+SHORT_STEPS: tuple[Object, ...] = ({"setWeight": 20}, {"pause": {}}, {"setWeight": 25}, {"pause": {}})
+VARIABLES = ("KEPT", "ONE", "TWO")
+Say = Callable[[str], None]
 _ROLLOUTS = "/apis/argoproj.io/v1alpha1/rollouts"
 _OLDER = timedelta(seconds=2.1)  # whole seconds are compared: older than any alert to come
 
@@ -78,6 +82,13 @@ class Lookout:
             self._news.notify_all()
 
 
+def version(name: str) -> Object:
+    """A template with variables that a later one may lack."""
+    made = template(name)
+    made["spec"]["containers"][0]["env"] = [{"name": one, "value": "1"} for one in VARIABLES]
+    return made
+
+
 def paused(rollout: Object) -> bool:
     """The version in spec was taken over and waits at its pause, not aborted, all writes that belong to it done."""
     status = rollout.get("status") or {}
@@ -94,6 +105,7 @@ def paused(rollout: Object) -> bool:
 class Round:
     """One run against one canary, as the API server and the audit tell it."""
 
+    run: str
     state: str
     said: str
     codes: list[int]  # what the API server answered to the run's patches, oldest first
@@ -181,7 +193,7 @@ class Rounds:
         assert others == [], "one alert, one run"
         self._played[canary.namespace] += 1
         woken = sum(row["tag"] == "step_woken" for row in self.town.audit(one["id"]))
-        return Round(one["state"], one["said"], self._codes(canary.namespace), woken)
+        return Round(one["id"], one["state"], one["said"], self._codes(canary.namespace), woken)
 
     def _codes(self, namespace: str) -> list[int]:
         asked = [one for one in self._plane.asked() if one["verb"] == "patch"]
@@ -196,3 +208,27 @@ class Rounds:
         self.stage.close()
         for one in self.canaries:
             one.leave()
+
+
+# ---- an abort at the controller's own write ----
+
+
+def at_the_pause_write(rounds: Rounds, canary: Canary, number: int) -> tuple[Round, float]:
+    """An abort that arrives 0 to 60 ms after the controller's pause write, proven; and how many seconds it was. Then a new version."""
+    rounds.ready(canary)
+    with rounds.held(canary, number) as held:
+        canary.patch_status(pauseConditions=None)
+        rounds.lookout.until(canary.namespace, _at_step(3))
+        written = time.time()
+        held.pass_on_after(random.Random(number).uniform(0, 0.060))
+        held.over()
+    played = rounds.ended(canary)
+    assert (played.state, canary.weights) == ("proven", (100, 0)), played
+    rounds.lookout.until(canary.namespace, lambda now: now["status"].get("abortedAt"), quiet=0.5)
+    canary.spec(template=version(f"release-{number}"))
+    rounds.lookout.until(canary.namespace, _at_step(1))
+    return played, held.passed_at - written
+
+
+def _at_step(index: int) -> Callable[[Object], bool]:
+    return lambda rollout: paused(rollout) and rollout["status"]["currentStepIndex"] == index

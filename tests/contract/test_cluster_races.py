@@ -9,69 +9,26 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 from statistics import median
 
 import pytest
 
 from tests.cluster.api import Object
-from tests.contract.rounds import Rounds, paused
-from tests.contract.scenario import Canary, template
-from tests.contract.worlds import ClusterWorld
+from tests.contract.rounds import SHORT_STEPS, Rounds, Say, at_the_pause_write, paused, version
+from tests.contract.scenario import Canary
 
 pytestmark = pytest.mark.cluster
-SHORT_STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 25}, {"pause": {}}]
-VARIABLES = ("KEPT", "ONE", "TWO")
-Say = Callable[[str], None]
-
-
-@pytest.fixture
-def count(pytestconfig: pytest.Config) -> int:
-    return int(pytestconfig.getoption("--rounds"))
-
-
-@pytest.fixture
-def begin(cluster_world: ClusterWorld, tmp_path: Path, count: int) -> Iterator[Callable[..., Rounds]]:
-    """Makes the canaries and starts the server."""
-    made: list[Rounds] = []
-
-    def begin(**canary: object) -> Rounds:
-        made.append(Rounds(cluster_world, tmp_path, count, **canary))
-        made[-1].start(_version("v2"))
-        return made[-1]
-
-    yield begin
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """What a race found is told although it passed."""
-
-    def say(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n{line}")  # noqa: T201
-
-    return say
-
 
 # ---- a hotfix around the abort ----
-
-
-def _version(name: str) -> Object:
-    made = template(name)
-    made["spec"]["containers"][0]["env"] = [{"name": one, "value": "1"} for one in VARIABLES]
-    return made
 
 
 def _hotfix(rollout: Object, number: int) -> Object:
     """The next version; each third one is the same, but for a variable that it has no more."""
     variables = rollout["spec"]["template"]["spec"]["containers"][0].get("env", [])
     if number % 3 or len(variables) < 2:
-        return _version(f"hotfix-{number}")
+        return version(f"hotfix-{number}")
     fixed: Object = deepcopy(rollout["spec"]["template"])
     fixed["spec"]["containers"][0]["env"] = variables[:-1]
     return fixed
@@ -113,30 +70,15 @@ def test_a_hotfix_around_the_abort_is_never_left_aborted_or_asleep(
 # ---- an abort at the controller's own write ----
 
 
-def _at_step(index: int) -> Callable[[Object], bool]:
-    return lambda rollout: paused(rollout) and rollout["status"]["currentStepIndex"] == index
-
-
 def test_aborts_at_the_controllers_own_pause_write_are_proven(
     begin: Callable[..., Rounds], count: int, say: Say
 ) -> None:
     rounds, found, offsets = begin(steps=SHORT_STEPS), Counter[str](), list[float]()
 
     def one_round(canary: Canary, number: int) -> None:
-        rounds.ready(canary)
-        with rounds.held(canary, number) as held:
-            canary.patch_status(pauseConditions=None)
-            rounds.lookout.until(canary.namespace, _at_step(3))
-            written = time.time()
-            held.pass_on_after(random.Random(number).uniform(0, 0.060))
-            held.over()
-        played = rounds.ended(canary)
-        assert (played.state, canary.weights) == ("proven", (100, 0)), played
-        offsets.append(held.passed_at - written)
+        played, offset = at_the_pause_write(rounds, canary, number)
+        offsets.append(offset)
         found.update(played.counted())
-        rounds.lookout.until(canary.namespace, lambda now: now["status"].get("abortedAt"), quiet=0.5)
-        canary.spec(template=_version(f"release-{number}"))
-        rounds.lookout.until(canary.namespace, _at_step(1))
 
     try:
         rounds.play(count, one_round)

@@ -25,7 +25,7 @@ from tests.cluster.start import ADMIN, LEASE, ControlPlane
 from tests.contract.metrics import Metrics
 from tests.support.waiting import eventually
 
-_RECORDED = {
+RECORDED = {
     "rollouts": "/apis/argoproj.io/v1alpha1/namespaces/{}/rollouts",
     "replicasets": "/apis/apps/v1/namespaces/{}/replicasets",
     "services": "/api/v1/namespaces/{}/services",
@@ -93,8 +93,8 @@ class World(ABC):
 
     def leave(self, namespace: str) -> None:
         """Nothing of it stays: an aborted canary keeps a controller busy."""
-        for one in self.get(_RECORDED["rollouts"].format(namespace)).json["items"]:
-            self.call("DELETE", f"{_RECORDED['rollouts'].format(namespace)}/{one['metadata']['name']}")
+        for one in self.get(RECORDED["rollouts"].format(namespace)).json["items"]:
+            self.call("DELETE", f"{RECORDED['rollouts'].format(namespace)}/{one['metadata']['name']}")
         self.call("DELETE", f"{NAMESPACES}/{namespace}")
 
     # ---- the verbs ----
@@ -260,7 +260,7 @@ class SandboxWorld(World):
         record, store = Record(), self.sandbox.world.kubernetes.store
 
         def note(kind: str, where: str, _name: str, _before: object, after: Object | None, _by_client: bool) -> None:
-            if where == namespace and kind in _RECORDED and after is not None:
+            if where == namespace and kind in RECORDED and after is not None:
                 record.add(kind, deepcopy(after))
 
         with self.sandbox.world.lock:
@@ -320,7 +320,7 @@ class ClusterWorld(World):
 
     def hold(self, namespace: str, replicaset: str, pods: int) -> None:
         self._api.merge(HOLDS, {"data": {f"{namespace}.{replicaset}": str(pods)}})
-        path = f"{_RECORDED['replicasets'].format(namespace)}/{replicaset}"
+        path = f"{RECORDED['replicasets'].format(namespace)}/{replicaset}"
 
         def held() -> bool:
             body = self._api.get(path)
@@ -362,7 +362,7 @@ class ClusterWorld(World):
     def record(self, namespace: str) -> Iterator[Record]:
         record, stop = Record(), threading.Event()
         threads = []
-        for kind, pattern in _RECORDED.items():
+        for kind, pattern in RECORDED.items():
             path = pattern.format(namespace)
             version = self._api.get(path)["metadata"]["resourceVersion"]
             threads.append(threading.Thread(target=self._follow, args=(record, kind, path, version, stop), daemon=True))
