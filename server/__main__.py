@@ -22,7 +22,7 @@ VERBS = {
     "audit": "verify the chain, or export it",
     "token": "a one-time sign-in link",
 }
-LATER = ("preview", "run", "replay", "preflight", "chaos", "drill", "pagerduty")
+LATER = ("preview", "run", "replay", "preflight", "drill", "pagerduty")
 
 
 def main(argv: list[str]) -> int:

@@ -86,6 +86,7 @@ def test_an_unknown_verb_is_named_and_is_a_usage_error() -> None:
         ("bench", "-m bench"),
         ("test tests/unit", "-m tools.test tests/unit"),
         ("check", "-m tools.check"),
+        ("chaos --rounds 9", "-m tools.chaos --rounds 9"),
         ("cluster --scene", "-m tools.cluster --scene"),
         ("serve", "-m server serve"),
         ("audit verify --anchor 3:ab", "-m server audit verify --anchor 3:ab"),

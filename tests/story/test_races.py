@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -76,15 +77,15 @@ def build_canaries(town: Town, names: list[str]) -> None:
             if image:
                 release(town, name, image)
         for name in names:
-            eventually(
-                lambda name=name, phase=phase: town.rollout(name, "races").get("status", {}).get("phase") == phase,
-                within=40,
-                what=f"{name} is {phase}",
-            )
+            eventually(partial(_is_in, town, name, phase), within=40, what=f"{name} is {phase}")
     born = time.monotonic()
     eventually(
         lambda: time.monotonic() > born + 2.1, within=5
     )  # whole seconds: the alert must be younger than the canary
+
+
+def _is_in(town: Town, name: str, phase: str) -> bool:
+    return bool(town.rollout(name, "races").get("status", {}).get("phase") == phase)
 
 
 def release(town: Town, name: str, image: str) -> None:

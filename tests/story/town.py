@@ -262,8 +262,7 @@ def assert_every_effect_has_its_rows(town: Town) -> None:
         assert json.dumps(json.loads(effect["body"]), sort_keys=True) in bodies, effect
 
     def told() -> bool:
-        return sum(row["tag"] == "told" for row in town.audit()) == len(
-            [*town.effects("POST", "/notes"), *town.effects("PUT", "/notes")]
-        )
+        rows = [row for row in town.audit() if row["tag"] == "told"]
+        return len(rows) == len([*town.effects("POST", "/notes"), *town.effects("PUT", "/notes")])
 
     eventually(told, within=10, what="each applied note and edit has its row")
