@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
         return 1
     counted = deaths.cells(one for game in games for one in game.plays)
     print("\n".join(deaths.lines(counted)))
+    print(deaths.unwritten(one for game in games for one in game.plays))
     problems = [line for game in games for line in (*deaths.broken(game.plays), *([game.audit] if game.audit else []))]
     few = [cell for cell in counted if cell.rounds < given.rounds]
     problems += [f"{cell.moment} / {cell.story}: only {cell.rounds} rounds" for cell in few]

@@ -32,11 +32,11 @@ Json = dict[str, Any]
 COMMITTED = "committed, no answer yet"
 ASKED = "asked, not done yet"
 DONE = "done, no answer yet"
-ANSWERED = "answered, not written down"
+ANSWERED = "answered a moment ago"
 HELD = 4.5
 """Seconds after which a held call has timed out by itself, or nearly: no death at that moment any more."""
-SOON = 0.06
-"""Seconds after an answer in which it is written down."""
+SOON = 0.25
+"""Seconds from an answer until it is written down, on a machine that has other things to do too."""
 END = 120.0
 """Seconds for everything to end after the last restart."""
 
@@ -49,17 +49,21 @@ class Story:
     kind: str
     method: str
     path: str
+    row: str
+    """The end of the key of the audit row that writes it down."""
     after_write: bool = False
     """It dies only after its first write."""
 
 
-ABORT = Story("canary: abort", "canary", "PATCH", "/kubernetes/*/rollouts/{name}/status")
-BLUE_ABORT = Story("blue-green: abort", "blue-green", "PATCH", "/kubernetes/*/rollouts/{name}/status")
-SERVICE = Story("blue-green: Service", "blue-green", "PATCH", f"/kubernetes/api/v1/namespaces/{BLUE}/services/{{name}}")
-FLAG = Story("flag", "flag", "PATCH", "/launchdarkly/api/v2/flags/default/{name}")
-NOTE = Story("note: posted", "flag", "POST", "/pagerduty/incidents/{incident}/notes", after_write=True)
-LAST_WORD = Story("note: last word", "flag", "PUT", "/pagerduty/incidents/{incident}/notes/*", after_write=True)
-RESOLVE = Story("resolve", "resolve", "PUT", "/pagerduty/incidents/{incident}", after_write=True)
+STATUS, NOTES = "/kubernetes/*/rollouts/{name}/status", "/pagerduty/incidents/{incident}/notes"
+ABORT = Story("canary: abort", "canary", "PATCH", STATUS, "0/1/step_done")
+BLUE_ABORT = Story("blue-green: abort", "blue-green", "PATCH", STATUS, "0/1/step_done")
+SERVICES = f"/kubernetes/api/v1/namespaces/{BLUE}/services/{{name}}"
+SERVICE = Story("blue-green: Service", "blue-green", "PATCH", SERVICES, "0/2/step_done")
+FLAG = Story("flag", "flag", "PATCH", "/launchdarkly/api/v2/flags/default/{name}", "0/1/step_done")
+NOTE = Story("note: posted", "flag", "POST", NOTES, "note/1/told", after_write=True)
+LAST_WORD = Story("note: last word", "flag", "PUT", f"{NOTES}/*", "note/2/told", after_write=True)
+RESOLVE = Story("resolve", "resolve", "PUT", "/pagerduty/incidents/{incident}", "1/1/step_done", after_write=True)
 WRITES = (ABORT, BLUE_ABORT, SERVICE, FLAG, NOTE, LAST_WORD, RESOLVE)
 
 TABLE: tuple[tuple[str, tuple[Story, ...]], ...] = (
@@ -81,6 +85,8 @@ class Play:
     event: bytes = b""
     webhook: str = ""
     reached: bool = False
+    written: bool = True
+    """Whether it stood in the audit when the server died."""
     lost: int = 0
     twice: int = 0
     unfinished: int = 0
@@ -169,11 +175,14 @@ def _die_held(town: Town, moment: str, plays: Sequence[Play], chance: random.Ran
         eventually(lambda: _held(town, after, plays, since), within=15, every=0.05)
     if moment == ANSWERED:
         town.control("release", {})
-        time.sleep(chance.uniform(0.0, SOON))
+        time.sleep(SOON * chance.random() ** 2)
     town.kill()
     killed = time.monotonic()
     for one in plays:
         one.reached = one.name in since and killed - since[one.name] < HELD
+    keys = [f"{row['target']}/{row['key']}" for row in town.audit()]
+    for one in plays:
+        one.written = any(key.startswith(f"{one.name}/") and key.endswith(one.story.row) for key in keys)
     town.control("faults", None, "DELETE")
     if at_once:
         town.control("release", {})
@@ -357,3 +366,11 @@ def lines(counted: Sequence[Cell]) -> list[str]:
         for cell in [*counted, total]
     ]
     return [top, *rows]
+
+
+def unwritten(plays: Iterable[Play]) -> str:
+    """How many of the deaths after an answer came before it was written down."""
+    mine = [one for one in plays if one.moment == ANSWERED and one.reached]
+    return (
+        f"{len(mine)} deaths after an answer, {sum(not one.written for one in mine)} of them before it was written down"
+    )

@@ -38,7 +38,7 @@ def assert_one_effect_one_note(town: Town) -> None:
 def test_no_death_at_any_chosen_moment_loses_doubles_or_leaves_anything(tmp_path: Path, sqlite_url: str) -> None:
     game = deaths.play(tmp_path, sqlite_url, 2, random.Random(1))
     counted = deaths.cells(game.plays)
-    print("\n".join(deaths.lines(counted)))  # noqa: T201 - the table
+    print("\n".join([*deaths.lines(counted), deaths.unwritten(game.plays)]))  # noqa: T201 - the table
     assert deaths.broken(game.plays) == []
     assert game.audit == ""
     assert [f"{cell.moment} / {cell.story}" for cell in counted if cell.rounds == 0] == []
