@@ -13,6 +13,7 @@ from server.core.run import Report, RunSpec
 from server.core.states import State
 
 _MOST_LINE = 500
+_MOST_REASON = 300
 
 
 def marker(run: str, *, second: bool = False) -> str:
@@ -88,8 +89,13 @@ def _no_result(said: str) -> str:
 
 
 def _proof(report: Report) -> str:
+    """What was read; where that proves nothing, first why not: numbers alone can look like traffic that is back."""
     proof = report.remarks.proof
-    return f"{proof}; criteria not declared" if report.state is State.PROVEN and proof else (proof or report.said)
+    if report.state is State.PROVEN and proof:
+        return f"{proof}; criteria not declared"
+    if report.state in (State.FAILED, State.UNPROVEN) and proof and not proof.startswith("none:"):
+        return f"none: {_no_result(report.said)[:_MOST_REASON]}; read: {proof}"
+    return proof or report.said
 
 
 def wrong(spec: RunSpec, remarks: Remarks) -> str:

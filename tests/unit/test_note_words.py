@@ -127,8 +127,24 @@ def test_each_end_has_its_lines(state: State, plan: Plan | None, wanted: list[st
     assert kinds(last(spec(), report(state, plan=plan))) == wanted
 
 
+def proof_of(end: Report) -> str:
+    (line,) = [line for line in last(spec(), end) if line.startswith("Proof")]
+    return line
+
+
 def test_only_a_proven_run_says_that_no_criteria_were_declared() -> None:
-    assert [line for line in last(spec(), report(State.UNPROVEN)) if line.startswith("Proof")] == [f"Proof: {PROOF}"]
+    assert "criteria" not in proof_of(report(State.UNPROVEN))
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.UNPROVEN])
+def test_without_a_proof_its_line_says_first_why_and_then_what_was_read(state: State) -> None:
+    """The numbers alone would read as if traffic were back."""
+    said = "not proven within 60 s: Service web-stable selects 7d9f, not stable 5c4b"
+    assert proof_of(report(state, said)) == f"Proof: none: {said}; read: {PROOF}"
+
+
+def test_a_long_reason_leaves_room_for_what_was_read() -> None:
+    assert proof_of(report(State.UNPROVEN, "x" * 2000)).endswith(f"; read: {PROOF}")
 
 
 def test_without_words_of_the_action_the_reason_stands_in_their_place() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from server.core.argo.proceed import stand_down
-from server.core.argo.state import Lease, ReplicaSet, RolloutState, Weights, percent, short
+from server.core.argo.state import Lease, ReplicaSet, RolloutState, Route, Weights, percent, short
 from server.core.argo.story import Story, row
 from server.core.outcome import Json, Outcome, Plan, Verdict
 
@@ -76,6 +76,8 @@ def _cleared(story: Story) -> str:
         return f"the abort of {cur} was dropped: a full promotion (promoteFull) is under way"
     if state.in_window_rollback:
         return f"the abort of {cur} was dropped: it is a rollback within rollbackWindow"
+    if state.abort is None and not any(one.abort is True for one in story.after_act):
+        return f"the abort of {cur} was accepted and is not there: somebody took it back at once, or it was never kept"
     return f"the abort of {cur} was taken back: somebody retried it"
 
 
@@ -139,11 +141,17 @@ def _routes(state: RolloutState) -> list[str]:
     found = []
     for route in router.routes:
         if route.canary or route.other or route.stable != state.max_weight:
-            share = percent(route.canary + route.other, state.max_weight)
-            found.append(f"route {route.name or 'without a name'} of {router.name} sends {share} to the canary")
+            found.append(f"route {route.name or 'without a name'} of {router.name} {_astray(route, state.max_weight)}")
     if router.pinned:
         found.append(f"route {', '.join(router.pinned)} of {router.name} still reaches the canary")
     return found
+
+
+def _astray(route: Route, highest: int) -> str:
+    """How much does not go to stable, and where it goes."""
+    ways = ((route.canary, "to the canary"), (route.other, "elsewhere"))
+    sent = " and ".join(f"{percent(weight, highest)} {where}" for weight, where in ways if weight)
+    return f"sends {sent or f'only {percent(route.stable, highest)} to stable'}"
 
 
 def _name(pod_hash: str, other: str) -> str:

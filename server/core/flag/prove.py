@@ -48,12 +48,20 @@ def weigh(plan: Plan, seen: Sequence[FlagState], done: Sequence[Outcome], verdic
         return verdict
     when = f" at {clock(last.modified)}" if last.modified else ""
     if stood(plan, seen, done):
+        if last.version == plan.facts.get("version"):
+            return verdict.model_copy(update={"said": _never_stored(last)})
         said = f"{last.where} was turned {word(last.on)} again{when}, version {last.version}, not by this run"
         return verdict.model_copy(update={"kind": "failed", "said": said})
     if last.version != plan.facts.get("version"):
         said = f"{last.where} is {word(last.on)} in version {last.version}, which somebody made{when}"
         return verdict.model_copy(update={"said": said, "stop": True})
     return verdict
+
+
+def _never_stored(last: FlagState) -> str:
+    """The answer named a version that nobody can read: late, or never kept. Nobody turned it back."""
+    at = f"{last.where} is {word(last.on)} in version {last.version}, as before"
+    return f"LaunchDarkly answered that it was turned {last.safe}, and {at}"
 
 
 def stood(plan: Plan, seen: Sequence[FlagState], done: Sequence[Outcome]) -> bool:

@@ -60,6 +60,8 @@ def _done(plan: Plan, seen: Sequence[FlagState], done: Sequence[Outcome]) -> str
     if not stood(plan, seen, done):
         return f"tried to turn {last.where} {safe} (no clear answer)"
     left = _left(done)
+    if left is not None and not (last.is_safe or last.problem) and last.version == was:
+        return f"asked for {last.where} {safe}, answered with version {left}"
     now = f"version {was} -> {left}" if left is not None else f"version {was}"
     rest = f", it serves {serves(last)}" if last.is_safe and not last.problem else ""
     return f"turned {last.where} {safe}, {now}{rest}"

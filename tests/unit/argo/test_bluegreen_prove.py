@@ -102,7 +102,7 @@ def test_a_promotion_meanwhile_is_a_failure_that_no_waiting_mends() -> None:
 def test_an_abort_that_somebody_took_back_is_a_failure() -> None:
     plan, seen = planned_switch()
     state = BlueGreen(active=STA).look(3)
-    verdict = weigh(plan, [seen, state], [outcome("done", 1)], judge(plan, state))
+    verdict = weigh(plan, [seen, back().look(2), state], [outcome("done", 1)], judge(plan, state))
     assert (verdict.kind, verdict.said) == ("failed", "the abort of 7d9f was taken back: somebody retried it")
 
 

@@ -173,6 +173,22 @@ def test_a_flag_that_was_read_once_and_is_gone_is_a_failure_although_its_answer_
     assert said.kind == "failed"
 
 
+def test_an_abort_that_was_accepted_and_that_no_look_ever_saw_is_not_blamed_on_anybody() -> None:
+    said = verdict(World(), ACTED)
+    assert said.kind == "failed"
+    assert (
+        said.said
+        == "the abort of 7d9f was accepted and is not there: somebody took it back at once, or it was never kept"
+    )
+
+
+def test_a_third_destination_is_not_called_the_canary() -> None:
+    world = World().aborted()
+    world.http[0]["route"][1]["destination"]["host"] = "web-frontend-old"
+    world.http[0]["route"][0]["weight"], world.http[0]["route"][1]["weight"] = 75, 25
+    assert verdict(world, ACTED).said == "route primary of web-frontend-vsvc sends 25 % elsewhere"
+
+
 NEWER: list[tuple[Callable[[World], object], str]] = [
     (lambda w: w.unflag().hotfix(seen=True), "8abc was released meanwhile and took over"),
     (lambda w: w.hotfix(seen=True), "8abc was released meanwhile and is aborted, whoever did it"),

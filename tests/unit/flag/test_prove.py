@@ -63,6 +63,15 @@ def test_a_flag_that_was_off_and_is_on_again_has_failed() -> None:
     assert weighed([again], [], on=False).kind == "failed"
 
 
+def test_an_answer_that_nothing_followed_is_no_turning_back_by_anybody() -> None:
+    """A 200 that showed version 42, and every read shows 41: late, or never kept."""
+    verdict = weighed([look(9)], [outcome("done", 1)])
+    assert (verdict.kind, verdict.stop) == ("unknown", False)
+    assert verdict.said == (
+        "LaunchDarkly answered that it was turned off, and new-checkout in production is on in version 41, as before"
+    )
+
+
 def test_a_version_of_somebody_elses_while_our_patch_is_open_is_not_waited_for() -> None:
     verdict = weighed([look(9, version=42)], [outcome("unknown", 1)])
     assert (verdict.kind, verdict.stop) == ("unknown", True)
@@ -98,6 +107,11 @@ def test_a_write_without_an_answer_is_not_called_done() -> None:
     words = remarks(planned(), [first(), look(9)], [outcome("unknown", 1)], None)
     assert words.done == "tried to turn new-checkout in production off (no clear answer)"
     assert words.proof == "LaunchDarkly 03:12:09Z: on, version 41"
+
+
+def test_an_answer_that_nothing_followed_is_not_called_done() -> None:
+    words = remarks(planned(), [first(), look(9)], [outcome("done", 1)], None)
+    assert words.done == "asked for new-checkout in production off, answered with version 42"
 
 
 def test_nothing_written_is_called_nothing_and_somebodys_work_is_called_theirs() -> None:
