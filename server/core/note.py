@@ -93,8 +93,9 @@ def _proof(report: Report) -> str:
     proof = report.remarks.proof
     if report.state is State.PROVEN and proof:
         return f"{proof}; criteria not declared"
-    if report.state in (State.FAILED, State.UNPROVEN) and proof and not proof.startswith("none:"):
-        return f"none: {_no_result(report.said)[:_MOST_REASON]}; read: {proof}"
+    if report.state in (State.FAILED, State.UNPROVEN) and proof:
+        read = "" if proof.startswith("none:") else f"; read: {proof}"
+        return f"none: {_no_result(report.said)[:_MOST_REASON]}{read}"
     return proof or report.said
 
 

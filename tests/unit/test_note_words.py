@@ -143,6 +143,11 @@ def test_without_a_proof_its_line_says_first_why_and_then_what_was_read(state: S
     assert proof_of(report(state, said)) == f"Proof: none: {said}; read: {PROOF}"
 
 
+def test_where_nothing_could_be_read_the_reason_alone_stands_there() -> None:
+    said = "production/web-frontend is gone or cannot be read: deleted meanwhile"
+    assert proof_of(report(State.UNPROVEN, said, proof="none: it cannot be read")) == f"Proof: none: {said}"
+
+
 def test_a_long_reason_leaves_room_for_what_was_read() -> None:
     assert proof_of(report(State.UNPROVEN, "x" * 2000)).endswith(f"; read: {PROOF}")
 
