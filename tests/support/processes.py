@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from tests.support import nursery
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,30 +32,36 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {"LANG": "C.UTF-8", **kept, "PYTHONUNBUFFERED": "1", **more}
 
 
+def _begin(argv: list[str], env: dict[str, str], cwd: Path) -> nursery.Child | subprocess.Popen[str]:
+    if argv[:2] == [sys.executable, "-m"] and (child := nursery.born(argv[2:], env, cwd, clean_environment())):
+        return child
+    return subprocess.Popen(
+        argv,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+
+
 class Process:
     """A child process and what it has printed so far. As a context manager it does not outlive the block."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
         self.argv = list(argv)
-        self.popen = subprocess.Popen(
-            self.argv,
-            env=dict(clean_environment() if env is None else env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
+        self.popen = _begin(self.argv, dict(clean_environment() if env is None else env), cwd)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     @staticmethod
     def python(*arguments: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Process:
-        """A process of this Python."""
+        """A process of this Python; one of the product's is a copy of a process that has imported it (nursery.py)."""
         return Process([sys.executable, *arguments], env, cwd)
 
     def _read(self) -> None:

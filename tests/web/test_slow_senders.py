@@ -8,14 +8,16 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from server.cli.room import HEAD, LARGEST, PATIENCE, Gathered
+from tests.support.processes import free_port
 from tests.support.waiting import eventually
 from tests.web.signing import body, event, signed
-from tests.web.test_http import DOOR, Web, chunked, head, status, web
+from tests.web.test_http import DOOR, Web, chunked, head, serving, status, web
 
 __all__ = ["web"]
 SLOW = 200
@@ -128,14 +130,26 @@ def test_a_sender_that_waits_to_be_asked_for_its_body_is_asked(web: Web) -> None
     assert b"HTTP/1.1 202" in answers
 
 
-def test_a_server_that_is_stopped_does_not_wait_for_slow_senders(web: Web) -> None:
+def stopping(web: Web) -> float:
+    """Seconds that it takes to stop this server while twenty senders have not finished."""
     with ExitStack() as end:
         for _ in range(20):
             line = end.enter_context(socket.create_connection(("127.0.0.1", web.port), timeout=10))
             line.sendall(b"POST /webhooks")
         began = time.monotonic()
-        assert web.process.stop() == 0
-        assert time.monotonic() - began < 8.0
+        assert web.process.stop(within=60) == 0
+        return time.monotonic() - began
+
+
+def test_a_server_that_is_stopped_does_not_wait_for_slow_senders(migrated_sqlite_url: str) -> None:
+    """Waiting for them it takes all their patience each time; a machine that is busy takes long now and then."""
+    database, took = Path(migrated_sqlite_url.removeprefix("sqlite:///")), PATIENCE
+    for _ in range(5):
+        with serving(database, free_port()) as web:
+            took = stopping(web)
+        if took < PATIENCE - 2:
+            break
+    assert took < PATIENCE - 2
 
 
 # When a request is whole, told from its bytes alone -----------------------------------------------------------------------
