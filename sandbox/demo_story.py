@@ -1,171 +1,232 @@
-"""What the demo's spectator sees: the sandbox's own doors, looked at again and again, told in a few lines."""
+"""What the demo's spectator sees: the sandbox's own doors, looked at again and again, told in a few lines for each incident."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-ROLLOUT = "production/web-frontend"
-_ROLLOUT_PATH = re.compile(r"/kubernetes/apis/argoproj\.io/[^/]+/namespaces/production/rollouts/web-frontend(/\w+)?")
-_NOTES_PATH = re.compile(r"/pagerduty/incidents/[^/]+/notes(/[^/]+)?")
+from sandbox.demo_doors import Doors, Json
+from sandbox.demo_incidents import BUTTON, FLAG, Incident
+
+_ROLLOUT = re.compile(r"/kubernetes/apis/argoproj\.io/[^/]+/namespaces/production/rollouts/([^/]+)(/status)?")
+_SERVICE = re.compile(r"/kubernetes/api/v1/namespaces/production/services/(([^/]+)-active)")
+_FLAG = re.compile(r"/launchdarkly/api/v2/flags/default/([^/]+)")
+_INCIDENT = re.compile(r"/pagerduty/incidents/([^/]+)(/alerts|/notes(?:/[^/]+)?)")
 _QUIET = 5.0
 
 
 @dataclass
-class Doors:
-    """The outer doors of the demo's sandbox; nothing here looks inside."""
+class Part:
+    """What is known of one incident so far."""
 
-    base_url: str
-
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(self.base_url + path, timeout=10) as answer:
-            return str(answer.read().decode())
-
-    def post(self, path: str, body: object) -> Any:
-        asked = urllib.request.Request(self.base_url + path, json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            return json.loads(answer.read())
-
-    def state(self) -> dict[str, Any]:
-        return dict(json.loads(self.get("/_sandbox/state")))
-
-    def log(self, after: int) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.get(f"/_sandbox/log?after={after}").splitlines()]
-
-
-ALERT = {
-    "routing_key": "c" * 32,
-    "event_action": "trigger",
-    "dedup_key": "rollout/web-frontend",
-    "client": "Prometheus",
-    "payload": {
-        "summary": "CanaryHighErrorRate: web-frontend answers 8.3 % of requests with 5xx",
-        "source": "prometheus.monitoring",
-        "severity": "critical",
-        "component": "web-frontend",
-        "group": "progressive-delivery",
-        "class": "deployment",
-        "custom_details": {
-            "alertname": "CanaryHighErrorRate",
-            "deployment_type": "canary",
-            "rollout": "web-frontend",
-            "namespace": "production",
-            "error_rate": "8.3 %",
-            "limit": "5 %",
-        },
-    },
-}
-
-
-@dataclass
-class Story:
-    """Follows one incident from its alert to the last version of the note."""
-
-    doors: Doors
-    say: Callable[[str], None]
-    began: float = field(default_factory=time.monotonic)
-    seen: int = 0
+    incident: Incident
+    id: str = ""
     note: str = ""
-    weight: int | None = None
     told: set[str] = field(default_factory=set)
-    spoke: float = 0.0
-
-    def begin(self) -> None:
-        self.weight = _weight(self.doors.state())
-        self.began = time.monotonic()
-        self.doors.post("/pagerduty/v2/enqueue", ALERT)
-        self._tell(f"alert: CanaryHighErrorRate on {ROLLOUT}, error rate 8.3 % (limit 5 %), canary at {self.weight} %")
-
-    def follow(self, within: float, ended: Callable[[], bool]) -> bool:
-        """True once the note is final; False where the time is over or the server is gone."""
-        while time.monotonic() - self.began < within and not ended():
-            state = self.doors.state()
-            self._incident(state)
-            self._requests()
-            self._traffic(state)
-            if self._noted(state):
-                return True
-            if self.elapsed - self.spoke > _QUIET:
-                self._tell(self._waiting())
-            time.sleep(0.1)
-        return False
+    place: str = ""
 
     @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self.began
+    def final(self) -> bool:
+        return bool(self.note) and "Proof follows" not in self.first_line
 
     @property
     def proven(self) -> bool:
-        first = self.note.splitlines()[0] if self.note else ""
-        return "PROVEN" in first and "NOT PROVEN" not in first
+        return self.final and "PROVEN" in self.first_line and "NOT PROVEN" not in self.first_line
+
+    @property
+    def first_line(self) -> str:
+        return self.note.splitlines()[0] if self.note else ""
 
     @property
     def run_url(self) -> str:
         found = re.search(r"https?://\S+/runs/r-[0-9a-f]+", self.note)
         return found[0] if found else ""
 
-    def _waiting(self) -> str:
-        if "acted" in self.told:
-            return "still looking: what cannot be seen is not called proven"
-        return "still waiting for Ripcord to act"
 
-    def _tell(self, words: str) -> None:
+@dataclass
+class Story:
+    """Follows incidents from their alerts to the last version of their notes."""
+
+    doors: Doors
+    say: Callable[[str], None]
+    wanted: int
+    parts: dict[str, Part] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    seen: int = 0
+    held: set[int] = field(default_factory=set)
+    spoke: float = 0.0
+
+    def open(self, *incidents: Incident) -> None:
+        """The clock starts here, and what was asked of the vendors before is no part of the story."""
+        self.began = time.monotonic()
+        self.seen = max((row["seq"] for row in self.doors.log(0)), default=0)
+        for one in incidents:
+            self.alert(one)
+
+    def alert(self, incident: Incident) -> None:
+        part = self.parts[incident.label] = Part(incident)
+        part.place = _place(part, self.doors.state())
+        self.doors.alert(incident.alert)
+        self.tell(incident, f"alert: {incident.hurts}; {part.place}")
+
+    def follow(self, within: float, ended: Callable[[], bool], then: Iterator[None] | None = None) -> bool:
+        """True once every note is final and nobody has more to do; False where the time is over or the server is gone."""
+        while time.monotonic() - self.began < within and not ended():
+            self._look()
+            if _has_no_more(then) and all(part.final for part in self.parts.values()):
+                return True
+            if self.elapsed - self.spoke > _QUIET:
+                self._waiting()
+            time.sleep(0.1)
+        return False
+
+    @property
+    def proven(self) -> bool:
+        return sum(part.proven for part in self.parts.values()) == self.wanted
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    def tell(self, incident: Incident, words: str) -> None:
         self.spoke = self.elapsed
-        self.say(f"  {self.spoke:5.1f} s  {words}")
+        self.say(f"  {self.spoke:5.1f} s  {incident.label:<12}  {words}")
 
-    def _once(self, what: str, words: str) -> None:
-        if what not in self.told:
-            self.told.add(what)
-            self._tell(words)
+    def _look(self) -> None:
+        state = self.doors.state()
+        self._incidents(state)
+        self._requests()
+        for part in self.parts.values():
+            self._place(part, state)
 
-    def _incident(self, state: dict[str, Any]) -> None:
+    def _waiting(self) -> None:
+        for part in self.parts.values():
+            if not part.final:
+                looking = "still looking: what cannot be seen is not called proven"
+                self.tell(part.incident, looking if "acted" in part.told else "still waiting for Ripcord to act")
+
+    def _once(self, part: Part, what: str, words: str) -> None:
+        if what not in part.told:
+            part.told.add(what)
+            self.tell(part.incident, words)
+
+    # PagerDuty ---------------------------------------------------------------------------------------------------------
+
+    def _incidents(self, state: Json) -> None:
         for one in state["pagerduty"]["incidents"]:
-            self._once("incident", f"PagerDuty: incident #{one['number']} {one['id']} on {one['service']['id']}")
-        for webhook in state["pagerduty"]["sender"]["webhooks"]:
-            if webhook["event_type"] == "incident.triggered" and webhook["state"] == "delivered":
-                self._once("delivered", "PagerDuty: signed webhook delivered to Ripcord")
+            for part in self.parts.values():
+                if part.incident.summary == one["title"]:
+                    self._incident(part, one, state["pagerduty"]["sender"]["webhooks"])
+
+    def _incident(self, part: Part, one: Json, webhooks: Sequence[Json]) -> None:
+        part.id = one["id"]
+        self._once(part, "incident", f"PagerDuty: incident #{one['number']} {one['id']} on {one['service']['id']}")
+        notes = [note["content"] for note in one["notes"]]
+        part.note = notes[-1] if notes else ""
+        if any(row["state"] == "delivered" and row["resource"] == part.id for row in webhooks):
+            self._once(part, "delivered", "PagerDuty: signed webhook delivered to Ripcord")
+
+    # What Ripcord asked ------------------------------------------------------------------------------------------------
 
     def _requests(self) -> None:
-        for row in self.doors.log(self.seen):
+        """A row is told when it is answered; one that is held keeps no other from being told."""
+        after = min(self.held, default=self.seen + 1) - 1
+        for row in self.doors.log(after):
+            if row["seq"] <= self.seen and row["seq"] not in self.held:
+                continue
+            self.seen = max(self.seen, row["seq"])
             if row["status"] is None:
-                return
-            self.seen = row["seq"]
-            if row["method"] == "GET" and row["path"].endswith("/alerts"):
-                self._once("reread", "Ripcord: re-read the incident and its alerts")
-            elif _ROLLOUT_PATH.fullmatch(row["path"]):
-                self._rollout(row)
-            elif _NOTES_PATH.fullmatch(row["path"]) and row["method"] == "POST" and row["applied"]:
-                self._once("note", "Ripcord: wrote its note into the incident")
+                self.held.add(row["seq"])
+            else:
+                self.held.discard(row["seq"])
+                self._request(row)
 
-    def _rollout(self, row: dict[str, Any]) -> None:
+    def _request(self, row: Json) -> None:
+        if found := _INCIDENT.fullmatch(row["path"]):
+            self._pagerduty(row, found[1], found[2])
+        elif (
+            found := _ROLLOUT.fullmatch(row["path"]) or _SERVICE.fullmatch(row["path"]) or _FLAG.fullmatch(row["path"])
+        ):
+            self._target(row, found)
+
+    def _pagerduty(self, row: Json, incident: str, what: str) -> None:
+        part = next((one for one in self.parts.values() if one.id == incident), None)
+        if part is None:
+            return
+        if row["status"] >= 400:
+            self.tell(part.incident, f"PagerDuty: refused with {row['status']}")
+        elif row["method"] == "GET" and what == "/alerts":
+            self._once(part, "reread", "Ripcord: re-read the incident and its alerts")
+        elif row["method"] == "POST" and what == "/notes" and row["applied"]:
+            self._once(part, "note", "Ripcord: wrote its note into the incident")
+
+    def _target(self, row: Json, found: re.Match[str]) -> None:
+        part = self._of(found)
+        if part is None or "reread" not in part.told or part.final:
+            return
         if row["method"] == "GET":
-            self._once("look", f"Ripcord: looked at {ROLLOUT}")
+            self._once(part, "look", f"Ripcord: looked at {found[1]}")
+        elif not _ours(row):
+            return
         elif row["applied"]:
-            self.told.add("acted")
-            self._tell(f"Ripcord: aborted {ROLLOUT} ({row['method']} answered {row['status']})")
+            part.told.add("acted")
+            self.tell(part.incident, f"Ripcord: {_wrote(row, found)} ({row['method']} answered {row['status']})")
         elif row["status"] >= 400:
-            self._tell(f"Kubernetes: refused with {row['status']}")
+            vendor = "LaunchDarkly" if found.re is _FLAG else "Kubernetes"
+            self.tell(part.incident, f"{vendor}: refused with {row['status']}")
 
-    def _traffic(self, state: dict[str, Any]) -> None:
-        weight = _weight(state)
-        if weight != self.weight:
-            self._tell(f"Argo Rollouts: canary {self.weight} % -> {weight} %")
-            self.weight = weight
+    def _of(self, found: re.Match[str]) -> Part | None:
+        if found.re is _FLAG:
+            return self.parts.get(BUTTON.label) or self.parts.get(FLAG.label)
+        return self.parts.get(found[2] if found.re is _SERVICE else found[1])
 
-    def _noted(self, state: dict[str, Any]) -> bool:
-        notes = [note["content"] for one in state["pagerduty"]["incidents"] for note in one["notes"]]
-        if not notes:
-            return False
-        self.note = notes[-1]
-        return "Proof follows" not in self.note.splitlines()[0]
+    # Where everybody is sent -------------------------------------------------------------------------------------------
+
+    def _place(self, part: Part, state: Json) -> None:
+        place = _place(part, state)
+        if place != part.place and not part.final:
+            by = "LaunchDarkly" if part.incident.target == FLAG.target else "Argo Rollouts"
+            self.tell(part.incident, f"{by}: {place}, before: {part.place}")
+        part.place = place
 
 
-def _weight(state: dict[str, Any]) -> int | None:
-    weights = state["kubernetes"]["rollouts"].get(ROLLOUT, {}).get("canary", {}).get("weights") or {}
-    weight = (weights.get("canary") or {}).get("weight")
-    return int(weight) if weight is not None else None
+def _has_no_more(steps: Iterator[None] | None) -> bool:
+    """Takes one step, where there is one left."""
+    return next((False for _ in steps or ()), True)
+
+
+def _ours(row: Json) -> bool:
+    """Ripcord writes JSON patches alone; the people and tools of the demo write merge patches and instructions."""
+    try:
+        body = json.loads(row["body"])
+    except ValueError:
+        return False
+    return isinstance(body, list) or (isinstance(body, dict) and "patch" in body)
+
+
+def _wrote(row: Json, found: re.Match[str]) -> str:
+    if found.re is _FLAG:
+        return f"switched the flag {found[1]} off"
+    if found.re is _SERVICE:
+        return f"switched the Service {found[1]} back"
+    if "/status/abort" in row["body"] and '"/status/message"' not in row["body"]:
+        return f"aborted production/{found[1]}"
+    return f"woke the controller for production/{found[1]}" if "/status/message" in row["body"] else "wrote once more"
+
+
+def _place(part: Part, state: Json) -> str:
+    """Where requests go, or what is served, as the vendors' world has it."""
+    target = part.incident.target
+    if target == FLAG.target:
+        flag = state["launchdarkly"]["flags"].get(f"default/{target}") or {}
+        on = flag.get("environments", {}).get("production", {}).get("on")
+        return f"{target} is {'on' if on else 'off'}"
+    status: dict[str, Any] = state["kubernetes"]["rollouts"].get(f"production/{target}") or {}
+    if active := (status.get("blueGreen") or {}).get("activeSelector"):
+        return f"everybody is on {active}"
+    weights = (status.get("canary") or {}).get("weights") or {}
+    return f"canary at {(weights.get('canary') or {}).get('weight')} %"
