@@ -37,6 +37,7 @@ SETTINGS = (
     "unready",
     "swallow_next",
     "hold_status",
+    "stuck",
     "rollouts",
 )
 
@@ -77,6 +78,7 @@ class Controller:
         self._unready: dict[Key, int] = {}
         self._hold: dict[str, Any] | None = None
         self._held: dict[Key, tuple[datetime, list[Write]]] = {}
+        self._stuck: set[Key] = set()  # Rollouts in which a worker hangs: the others go on, and the Lease is renewed
         self._now: datetime | None = None
         self._mode = "up"
         self.troubles: dict[str, str] = {}  # Rollouts that this player cannot follow; the rest of the world goes on
@@ -131,6 +133,7 @@ class Controller:
             "swallow_next": [_text(key) for key in self._cache.waiting],
             "unseen": [_text(key) for key in self._cache.unseen],
             "hold_status": self._hold,
+            "stuck": [_text(key) for key in sorted(self._stuck)],
             "rollouts": self.version,
             "troubles": dict(self.troubles),
         }
@@ -143,7 +146,7 @@ class Controller:
     def _pass(self, stored: Object, seen: dict[str, Object], now: datetime, changes: int) -> None:
         key = (namespace_of(stored), name_of(stored))
         unchanged, due = self._quiet.get(key, (-1, now))
-        if unchanged == self._changes and now < due and key not in self._held:
+        if key in self._stuck or (unchanged == self._changes and now < due and key not in self._held):
             return
         if self._release(key, now) or self._cache.late(key, now) or meta(stored).get("deletionTimestamp"):
             return
@@ -259,10 +262,8 @@ class Controller:
         if key == "hold_status":
             _key(value["object"])
             float(value["seconds"])
-        if key == "unready":
-            for one, count in dict(value).items():
-                _key(one)
-                int(count)
+        if key in ("unready", "stuck"):
+            _check_keys(key, value)
 
     def _set(self, key: str, value: Any, now: datetime) -> None:
         if key == "controller":
@@ -277,6 +278,8 @@ class Controller:
             self._cache.swallow_next(None if value is None else _key(value))
         elif key == "hold_status":
             self._hold = value
+        elif key == "stuck":
+            self._stuck = {_key(one) for one in value or ()}
         elif key == "rollouts":
             self.version = value or V1_9
 
@@ -344,6 +347,14 @@ def _key(text: Any) -> Key:
     if not namespace or not name or "/" in name:
         raise ValueError(f'"ns/name" is wanted, not {text!r}')
     return namespace, name
+
+
+def _check_keys(setting: str, value: Any) -> None:
+    """Several at once: with a count each, or just named."""
+    for one in list(value):
+        _key(one)
+        if setting == "unready":
+            int(value[one])
 
 
 def _text(key: Key | None) -> str | None:

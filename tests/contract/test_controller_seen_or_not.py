@@ -251,6 +251,22 @@ def test_a_hold_that_is_cleared_lets_the_status_go() -> None:
 # ---- the door itself ----
 
 
+def test_a_worker_that_is_stuck_in_one_rollout_does_nothing_there_while_the_lease_is_renewed() -> None:
+    cluster = paused_at_25()
+    cluster.set(stuck=[ROLLOUT])
+    renewed = _lease(cluster)["renewTime"]
+    cluster.abort()
+
+    cluster.pass_seconds(60)
+
+    assert "abortedAt" not in cluster.status()
+    assert cluster.weights() == (75, 25)
+    assert _lease(cluster)["renewTime"] > renewed
+    cluster.set(stuck=None)
+    cluster.tick()
+    assert "abortedAt" in cluster.status()
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -260,6 +276,7 @@ def test_a_hold_that_is_cleared_lets_the_status_go() -> None:
         {"rollouts": "v1.8.0"},
         {"stable_missing_pod": "web-frontend"},
         {"hold_status": {"object": ROLLOUT}},
+        {"stuck": ["web-frontend"]},
         {"controller": "down", "swallow_next": "nowhere"},
     ],
 )
@@ -277,9 +294,9 @@ def test_null_puts_every_setting_back() -> None:
     cluster = paused_at_25()
     before = cluster.controller.settings
     cluster.set(controller={"slow": 3}, stable_missing_pod=ROLLOUT, unsaturated=ROLLOUT, swallow_next=ROLLOUT)
-    cluster.set(rollouts="v1.10.1", hold_status={"object": ROLLOUT, "seconds": 3})
+    cluster.set(rollouts="v1.10.1", hold_status={"object": ROLLOUT, "seconds": 3}, stuck=[ROLLOUT])
 
     cluster.set(**dict.fromkeys(("controller", "stable_missing_pod", "unsaturated", "swallow_next"), None))
-    cluster.set(rollouts=None, hold_status=None)
+    cluster.set(rollouts=None, hold_status=None, stuck=None)
 
     assert cluster.controller.settings == before
