@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import signal
 import sys
 import threading
@@ -76,6 +77,9 @@ def _world(webhook_url: str) -> Iterator[tuple[Sandbox, Doors, dict[str, str]]]:
     sandbox = start(webhook_url=webhook_url)
     kubeconfig = write_kubeconfig(sandbox)
     upstreams = {f"RIPCORD_{name}": text for name, text in settings(sandbox, kubeconfig).items()}
+    # As ids and pod hashes do: a database that the caller named may know the flag from an earlier demo, and cool down.
+    for environment in sandbox.world.launchdarkly.account.flags["default", FLAG.target].environments.values():
+        environment.version = random.randrange(100, 100_000)
     try:
         yield sandbox, Doors(sandbox.base_url, upstreams["RIPCORD_LAUNCHDARKLY_TOKEN"]), upstreams
     finally:

@@ -16,7 +16,7 @@ _ROLLOUT = re.compile(r"/kubernetes/apis/argoproj\.io/[^/]+/namespaces/productio
 _SERVICE = re.compile(r"/kubernetes/api/v1/namespaces/production/services/(([^/]+)-active)")
 _FLAG = re.compile(r"/launchdarkly/api/v2/flags/default/([^/]+)")
 _INCIDENT = re.compile(r"/pagerduty/incidents/([^/]+)(/alerts|/notes(?:/[^/]+)?)")
-_QUIET = 5.0
+_QUIET, _PATIENCE = 5.0, 2.0
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Story:
     parts: dict[str, Part] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     seen: int = 0
-    held: set[int] = field(default_factory=set)
+    held: dict[int, float] = field(default_factory=dict)
     spoke: float = 0.0
 
     def open(self, *incidents: Incident) -> None:
@@ -133,16 +133,20 @@ class Story:
     # What Ripcord asked ------------------------------------------------------------------------------------------------
 
     def _requests(self) -> None:
-        """A row is told when it is answered; one that is held keeps no other from being told."""
+        """A row is told when it is answered, and when it is not for a while; one that is held keeps no other from being told."""
         after = min(self.held, default=self.seen + 1) - 1
         for row in self.doors.log(after):
-            if row["seq"] <= self.seen and row["seq"] not in self.held:
+            seq, known = row["seq"], row["seq"] in self.held
+            if seq <= self.seen and not known:
                 continue
-            self.seen = max(self.seen, row["seq"])
-            if row["status"] is None:
-                self.held.add(row["seq"])
-            else:
-                self.held.discard(row["seq"])
+            self.seen = max(self.seen, seq)
+            if row["status"] is not None:
+                self.held.pop(seq, None)
+                self._request(row)
+            elif not known:
+                self.held[seq] = self.elapsed
+            elif self.held[seq] < self.elapsed - _PATIENCE:
+                self.held[seq] = self.elapsed + 3600  # told once
                 self._request(row)
 
     def _request(self, row: Json) -> None:
@@ -155,7 +159,7 @@ class Story:
 
     def _pagerduty(self, row: Json, incident: str, what: str) -> None:
         part = next((one for one in self.parts.values() if one.id == incident), None)
-        if part is None:
+        if part is None or row["status"] is None:
             return
         if row["status"] >= 400:
             self.tell(part.incident, f"PagerDuty: refused with {row['status']}")
@@ -169,15 +173,23 @@ class Story:
         if part is None or "reread" not in part.told or part.final:
             return
         if row["method"] == "GET":
-            self._once(part, "look", f"Ripcord: looked at {found[1]}")
-        elif not _ours(row):
-            return
-        elif row["applied"]:
+            self._once(part, "look", f"Ripcord: looked at {_named(found)}")
+        elif _ours(row) and "dryRun" not in row["query"]:
+            self._wrote(part, row, found)
+
+    def _wrote(self, part: Part, row: Json, found: re.Match[str]) -> None:
+        done, wish = _verbs(row, found)
+        if row["status"] is None or row["status"] < 400 or row["applied"]:
             part.told.add("acted")
-            self.tell(part.incident, f"Ripcord: {_wrote(row, found)} ({row['method']} answered {row['status']})")
-        elif row["status"] >= 400:
+        if row["status"] is None:
+            self.tell(part.incident, f"Ripcord: asked to {wish}, and has no answer yet")
+        elif row["applied"]:
+            self.tell(part.incident, f"Ripcord: {done} ({row['method']} answered {row['status']})")
+        elif row["status"] < 400:
+            self.tell(part.incident, f"Ripcord: asked to {wish}, answered {row['status']}, and nothing changed")
+        else:
             vendor = "LaunchDarkly" if found.re is _FLAG else "Kubernetes"
-            self.tell(part.incident, f"{vendor}: refused with {row['status']}")
+            self.tell(part.incident, f"{vendor}: refused to {wish} with {row['status']}")
 
     def _of(self, found: re.Match[str]) -> Part | None:
         if found.re is _FLAG:
@@ -208,14 +220,24 @@ def _ours(row: Json) -> bool:
     return isinstance(body, list) or (isinstance(body, dict) and "patch" in body)
 
 
-def _wrote(row: Json, found: re.Match[str]) -> str:
+def _named(found: re.Match[str]) -> str:
     if found.re is _FLAG:
-        return f"switched the flag {found[1]} off"
+        return f"flag {found[1]}"
+    return f"Service production/{found[1]}" if found.re is _SERVICE else f"production/{found[1]}"
+
+
+def _verbs(row: Json, found: re.Match[str]) -> tuple[str, str]:
+    """What a write of Ripcord's has done, and what it wanted."""
+    named = _named(found)
+    if found.re is _FLAG:
+        return f"turned off {named}", f"turn off {named}"
     if found.re is _SERVICE:
-        return f"switched the Service {found[1]} back"
-    if "/status/abort" in row["body"] and '"/status/message"' not in row["body"]:
-        return f"aborted production/{found[1]}"
-    return f"woke the controller for production/{found[1]}" if "/status/message" in row["body"] else "wrote once more"
+        return f"switched {named} back", f"switch {named} back"
+    if '"/status/message"' in row["body"]:
+        return f"woke the controller for {named}", f"wake the controller for {named}"
+    if "/status/abort" in row["body"]:
+        return f"aborted {named}", f"abort {named}"
+    return f"changed {named}", f"change {named}"
 
 
 def _place(part: Part, state: Json) -> str:

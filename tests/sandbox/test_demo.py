@@ -1,4 +1,4 @@
-"""`ripcord demo --once`, as a person runs it: two processes, one incident, and an exit code that tells the truth."""
+"""`ripcord demo --once`, as a person runs it: two processes, four incidents, and an exit code that tells the truth."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,20 +18,52 @@ import pytest
 from tests.support.processes import ROOT, clean_environment, free_port
 
 
-def play(*arguments: str, seconds: float = 150, **environment: str) -> subprocess.CompletedProcess[str]:
+def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     given = {"RIPCORD_LISTEN": f"127.0.0.1:{free_port()}"} | environment
-    return subprocess.run(
-        [sys.executable, "-m", "sandbox", "demo", "--once", *arguments],
+    return subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "demo", *arguments],
         cwd=ROOT,
         env=clean_environment(**given),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=seconds,
-        check=False,
     )
 
 
-def test_the_demo_proves_and_exits_0_and_never_looks_at_the_callers_world(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Played:
+    """How a demo ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 150) -> Played:
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        stdout, stderr = process.communicate()
+    return Played(process.returncode, stdout, stderr)
+
+
+def play(*arguments: str, seconds: float = 150, **environment: str) -> Played:
+    return ended(begin("--once", *arguments, **environment), seconds)
+
+
+@pytest.fixture(scope="module")
+def controller_down(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """It takes as long as the budgets of the shipped catalog, so the other tests of this file go on meanwhile."""
+    database = tmp_path_factory.mktemp("down") / "demo.db"
+    process = begin("--once", "--fault", "controller-down", RIPCORD_DATABASE_URL=f"sqlite:///{database}")
+    yield process
+    if process.poll() is None:
+        ended(process, 0)
+
+
+@pytest.mark.usefixtures("controller_down")
+def test_the_demo_proves_three_incidents_and_a_press_and_never_looks_at_the_callers_world(tmp_path: Path) -> None:
     """The caller's kubeconfig is a pipe that nobody writes to: whoever opened it would hang."""
     trap = tmp_path / "kubeconfig"
     os.mkfifo(trap)
@@ -43,17 +77,46 @@ def test_the_demo_proves_and_exits_0_and_never_looks_at_the_callers_world(tmp_pa
     assert "KUBECONFIG is set: ignored in the demo" in played.stdout
     assert "RIPCORD_PAGERDUTY_URL is set: ignored in the demo" in played.stdout
     assert "RIPCORD_DATABASE_URL is set" not in played.stdout
-    assert re.search(r"Ripcord: web-frontend is back on stable\. PROVEN in \d", played.stdout)
-    assert re.search(r"Run page:  http://127\.0\.0\.1:\d+/runs/r-[0-9a-f]{16}\n", played.stdout)
-    assert re.search(r"Sign in:   http://127\.0\.0\.1:\d+/login/\S+", played.stdout)
+    assert_told(played.stdout)
+    assert_acted(played.stdout)
 
 
-def test_with_the_controller_down_the_demo_says_not_proven_and_exits_1(tmp_path: Path) -> None:
-    played = play("--fault", "controller-down", RIPCORD_DATABASE_URL=f"sqlite:///{tmp_path / 'demo.db'}")
-    assert played.returncode == 1, played.stdout + played.stderr
-    assert "Ripcord: web-frontend: tried, NOT PROVEN: a person is needed" in played.stdout
-    assert "PROVEN in" not in played.stdout
-    assert len(re.findall(r"^ +\d+\.\d s  ", played.stdout, re.MULTILINE)) > 8
+def assert_told(printed: str) -> None:
+    """Four notes with their runs, and one way in."""
+    for target in ("web-frontend is back on stable", "api-backend is back on stable"):
+        assert len(re.findall(rf"^    Ripcord: {target}\. PROVEN in \d", printed, re.MULTILINE)) == 1
+    assert len(re.findall(r"^    Ripcord: new-checkout is off\. PROVEN in \d", printed, re.MULTILINE)) == 2
+    assert (
+        len(set(re.findall(r"^Run page:  http://127\.0\.0\.1:\d+/runs/(r-[0-9a-f]{16})\n", printed, re.MULTILINE))) == 4
+    )
+    assert len(re.findall(r"^Sign in:   http://127\.0\.0\.1:\d+/login/\S+", printed, re.MULTILINE)) == 1
+    assert "Proven:    4 of 4: web-frontend, api-backend, new-checkout, button\n" in printed
+
+
+def assert_acted(printed: str) -> None:
+    """Each incident's own line says what was done; the last flag goes off after the press and not before."""
+    done = re.findall(
+        r"^ +\d+\.\d s  (\S+) +Ripcord: (aborted|turned off) (\S+ ?\S+) \(PATCH answered 200\)", printed, re.MULTILINE
+    )
+    assert sorted(done) == [
+        ("api-backend", "aborted", "production/api-backend"),
+        ("button", "turned off", "flag new-checkout"),
+        ("new-checkout", "turned off", "flag new-checkout"),
+        ("web-frontend", "aborted", "production/web-frontend"),
+    ]
+    button = re.findall(r"^ +\d+\.\d s  button +(.+)", printed, re.MULTILINE)
+    pressed = button.index("Ana Person presses the button disable-flag in the incident")
+    assert not [line for line in button[:pressed] if "turned off" in line]
+
+
+def test_a_write_that_took_effect_behind_a_502_is_proven_all_the_same_and_sent_once(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'demo.db'}"
+    played = play("--fault", "patch-502-after-apply", RIPCORD_DATABASE_URL=database)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert re.findall(r"Ripcord: aborted (\S+) \(PATCH answered (\d+)\)", played.stdout) == [
+        ("production/web-frontend", "502")
+    ]
+    assert "Proven:    1 of 1: web-frontend\n" in played.stdout
 
 
 def test_a_taken_port_is_one_clear_sentence_and_exit_1() -> None:
@@ -73,17 +136,17 @@ def test_an_unknown_fault_is_exit_2_and_the_known_ones_are_named() -> None:
     assert "controller-down" in played.stderr
 
 
+def test_the_help_gives_each_fault_a_clause() -> None:
+    played = play("--help", seconds=20)
+    assert played.returncode == 0
+    named = re.findall(r"^  ([a-z0-9-]+)  +(\S+ .+)$", played.stdout, re.MULTILINE)
+    assert {"controller-down", "swallowed-write", "flag-approval", "service-put-back"} <= {name for name, _ in named}
+
+
 def test_a_demo_that_stays_up_ends_with_ctrl_c_and_takes_its_server_along(tmp_path: Path) -> None:
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "demo"],
-        cwd=ROOT,
-        env=clean_environment(
-            RIPCORD_LISTEN=f"127.0.0.1:{port}", RIPCORD_DATABASE_URL=f"sqlite:///{tmp_path / 'demo.db'}"
-        ),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    database = f"sqlite:///{tmp_path / 'demo.db'}"
+    process = begin("--fault", "flag-approval", RIPCORD_LISTEN=f"127.0.0.1:{port}", RIPCORD_DATABASE_URL=database)
     assert process.stdout is not None
     lines = iter(process.stdout.readline, "")
     assert any(line.startswith("Ripcord stays up") for line in lines)
@@ -94,3 +157,12 @@ def test_a_demo_that_stays_up_ends_with_ctrl_c_and_takes_its_server_along(tmp_pa
     assert process.returncode == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_with_the_controller_down_the_demo_says_not_proven_and_exits_1(controller_down: subprocess.Popen[str]) -> None:
+    played = ended(controller_down)
+    assert played.returncode == 1, played.stdout + played.stderr
+    assert "Ripcord: web-frontend: tried, NOT PROVEN: a person is needed" in played.stdout
+    assert "PROVEN in" not in played.stdout
+    assert "Proven:    0 of 1\n" in played.stdout
+    assert len(re.findall(r"^ +\d+\.\d s  ", played.stdout, re.MULTILINE)) > 8
