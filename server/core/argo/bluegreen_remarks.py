@@ -46,8 +46,7 @@ def _gates(story: Story) -> tuple[str, ...]:
     until = goes_at(story)
     if story.now != "acknowledged" or until is None:
         return ()
-    at = words.clock(until)
-    return (f"until {at} a retry, or applying the bad version again, makes it live without any gate",)
+    return (words.without_gate(until),)
 
 
 def _service(story: Story, stopped: bool) -> tuple[str, ...]:

@@ -48,6 +48,11 @@ def clock(time: datetime) -> str:
     return f"{time:%H:%M:%S}Z"
 
 
+def without_gate(until: datetime) -> str:
+    """While the bad version's pods run, the controller takes it back without asking anybody."""
+    return f"until {clock(until)} a retry, or applying the bad version again, makes it live without any gate"
+
+
 # Held ---------------------------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from server.core.argo.state import RolloutState, short
 from server.core.argo.story import Story
 from server.core.argo.undo_proceed import arrived
 from server.core.argo.undo_prove import on
+from server.core.argo.undo_target import runs_until
 from server.core.outcome import Outcome, Plan, Remarks, Verdict
 
 
@@ -51,10 +52,20 @@ def _mind(story: Story) -> tuple[str, ...]:
     if state.exists and state.cur not in ("", facts["cur"], facts["target"]):
         lines.append(f"{short(state.cur, facts['cur'], facts['target'])} was released meanwhile")
     if story.of_kind("undo"):
-        lines.append(
-            f"spec no longer holds what was released: whatever applies {short(facts['cur'], facts['target'])} again brings it back"
-        )
+        lines += _again(story)
     return tuple(lines)
+
+
+def _again(story: Story) -> list[str]:
+    """What a pipeline that runs once more would do; while the old pods run, the controller asks no gate for them."""
+    state, facts = story.last, story.facts
+    bad = short(facts["cur"], facts["target"])
+    lines = [f"spec no longer holds what was released: whatever applies {bad} again brings it back"]
+    left = state.replica_set(str(facts["cur"]))
+    until = runs_until(left, state.date) if left is not None and arrived(story) else None
+    if until is not None and facts["strategy"] == "blue-green":
+        lines.insert(0, words.without_gate(until))
+    return lines
 
 
 def _done(story: Story) -> str:

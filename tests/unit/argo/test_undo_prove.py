@@ -11,7 +11,7 @@ from server.core.argo.undo_prove import judge, weigh
 from server.core.argo.undo_remarks import remarks
 from server.core.outcome import Plan
 from tests.unit.argo.bluegreen_cases import ACTIVE, BlueGreen, planned_switch
-from tests.unit.argo.cases import CUR, NEW, STA, at, outcome
+from tests.unit.argo.cases import CUR, NEW, STA, at, outcome, stamp
 
 UNDO = Options(when_promoted="undo")
 DONE = [outcome("done", 1, what="undo")]
@@ -91,6 +91,16 @@ def test_the_note_says_what_was_done_and_where_it_stands() -> None:
     assert words.done == "undid production/web-frontend, 7d9f -> 5c4b, fast, its pods are all ready"
     assert words.proof == f"current and stable 5c4b; Service {ACTIVE} on 5c4b, 5/5 endpoints ready"
     assert words.mind == ("spec no longer holds what was released: whatever applies 7d9f again brings it back",)
+
+
+def test_while_the_bad_versions_pods_run_the_note_says_until_when_no_gate_asks_for_them() -> None:
+    made, seen = planned_switch(BlueGreen().promoted(), UNDO)
+    world = back()
+    world.deadlines[CUR] = stamp(at(240))
+    words = remarks(made, [seen, world.look(3)], DONE, None)
+    until = f"{at(240):%H:%M:%S}Z"
+    assert words.mind[0] == f"until {until} a retry, or applying the bad version again, makes it live without any gate"
+    assert len(words.mind) == 2
 
 
 def test_a_way_back_that_is_not_at_its_end_is_said() -> None:
