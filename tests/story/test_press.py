@@ -82,6 +82,7 @@ def test_a_press_aborts_the_canary_and_the_audit_names_who_pressed_and_how(town:
     press(town)
     run = town.ended()
     assert (run["state"], len(town.effects("PATCH", "/rollouts/"))) == ("proven", 1)
+    assert town.asked("GET", "/services/web-frontend")
     received = next(row for row in town.audit() if row["key"] == f"d-{run['delivery']}/delivery_received")
     assert (received["actor"], received["auth"]) == ("Ana Person", "header_secret")
     started = next(row for row in town.audit(run["id"]) if row["tag"] == "run_started")

@@ -144,7 +144,7 @@ def stopping(web: Web) -> float:
 def test_a_server_that_is_stopped_does_not_wait_for_slow_senders(migrated_sqlite_url: str) -> None:
     """Waiting for them it takes all their patience each time; a machine that is busy takes long now and then."""
     database, took = Path(migrated_sqlite_url.removeprefix("sqlite:///")), PATIENCE
-    for _ in range(5):
+    for _ in range(3):
         with serving(database, free_port()) as web:
             took = stopping(web)
         if took < PATIENCE - 2:
