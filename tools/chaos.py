@@ -10,6 +10,7 @@ import random
 import shutil
 import sys
 import time
+from contextlib import suppress
 
 from tests.story import deaths
 from tests.support.room import new_folder
@@ -48,6 +49,12 @@ def main(argv: list[str]) -> int:
 def _games(rounds: int, chance: random.Random) -> list[deaths.Game]:
     """Town after town, until every cell has its rounds."""
     games: list[deaths.Game] = []
+    with suppress(KeyboardInterrupt):  # ended by hand: what was played is told
+        _play_on(games, rounds, chance)
+    return games
+
+
+def _play_on(games: list[deaths.Game], rounds: int, chance: random.Random) -> None:
     while (left := _missing(games, rounds)) > 0 and sum(_rounds(game) for game in games) < PATIENCE * rounds:
         folder = new_folder("rc-")
         try:
@@ -57,7 +64,6 @@ def _games(rounds: int, chance: random.Random) -> list[deaths.Game]:
         lost = len(deaths.broken(games[-1].plays))
         said = f"ripcord chaos: {len(games)} towns, {_missing(games, rounds)} rounds to go, {lost} broken promises in the last"
         print(said, file=sys.stderr, flush=True)
-    return games
 
 
 def _missing(games: list[deaths.Game], rounds: int) -> int:
