@@ -64,7 +64,10 @@ DYNAMIC: Json = {
 
 @dataclass(frozen=True)
 class Lie:
-    """id: the state, in words. shape: where the Rollout is when it hurts (a, b, c: blue-green). plays: while the run goes on."""
+    """id: the state, in words. shape: where the Rollout is when it hurts (a, b, c: blue-green). plays: while the run goes on.
+
+    patience: seconds of the target's budgets; longer where all must first be well, and the run then ends by itself.
+    """
 
     id: str
     shape: str
@@ -73,6 +76,7 @@ class Lie:
     ends: str = "unproven"
     before: Script = nothing
     spec: Json = field(default_factory=dict)
+    patience: int = 6
 
 
 THIRD_HOST = [{"destination": {"host": "web-stable"}, "weight": 75}, {"destination": {"host": "web-old"}, "weight": 25}]
@@ -139,7 +143,7 @@ LIES: tuple[Lie, ...] = (
     Lie("status says 0 and the router 25", "canary", AT_25, acknowledged(weighed(25)), before=stuck),
     Lie("the router says 0 and status 25", "canary", "status says 25 % canary", acknowledged(canary=25), before=stuck),
     Lie("the router is edited back each time", "canary", AT_25, put_back_each_time),
-    Lie("the router flickers", "canary", AT_25, acknowledged_then(weighed(25)), before=stuck),
+    Lie("the router flickers", "canary", AT_25, acknowledged_then(weighed(25)), before=stuck, patience=15),
     Lie(
         "the route has another name",
         "canary",
@@ -225,6 +229,7 @@ LIES: tuple[Lie, ...] = (
         "stable has 2 of 5 pods",
         acknowledged_then(scaled_up),
         before=stuck,
+        patience=15,
     ),
     # A canary: somebody takes the abort away, or something newer comes.
     Lie(
@@ -233,6 +238,7 @@ LIES: tuple[Lie, ...] = (
         TAKEN_BACK,
         once_passed(said_by_status(abort=False)),
         ends="failed",
+        patience=15,
     ),
     Lie(
         "a retry comes before the acknowledgement",
@@ -258,13 +264,14 @@ LIES: tuple[Lie, ...] = (
         ends="failed",
         before=stuck,
     ),
-    Lie("a hotfix while it is proven", "canary", RELEASED, once_passed(released("v3"))),
+    Lie("a hotfix while it is proven", "canary", RELEASED, once_passed(released("v3")), patience=15),
     Lie(
         "a hotfix that the controller does not take over",
         "canary",
         "a newer version stands in spec and the controller sleeps",
         acknowledged_then(released("v3")),
         before=stuck,
+        patience=15,
     ),
     Lie(
         "deleted and made anew",
@@ -272,6 +279,7 @@ LIES: tuple[Lie, ...] = (
         "was deleted and made anew meanwhile",
         acknowledged_then(made_anew),
         before=stuck,
+        patience=15,
     ),
     Lie(
         "deleted",
@@ -279,6 +287,7 @@ LIES: tuple[Lie, ...] = (
         "is gone or cannot be read: deleted meanwhile",
         acknowledged_then(deleted(lambda place: place.path)),
         before=stuck,
+        patience=15,
     ),
     # Blue-green: an abort.
     Lie("blue-green: a worker of the controller hangs", "b", "Service web-active still selects {cur}", before=stuck),
@@ -332,8 +341,9 @@ LIES: tuple[Lie, ...] = (
         switched_then(said_by_status(abort=False, abortedAt=None)),
         ends="failed",
         before=stuck,
+        patience=15,
     ),
-    Lie("blue-green: a hotfix in the preview", "a", RELEASED, once_passed(released("v3"))),
+    Lie("blue-green: a hotfix in the preview", "a", RELEASED, once_passed(released("v3")), patience=15),
     # Blue-green: an undo.
     Lie("undo: a webhook changes the template", "c", RELEASED, changed_on_the_way, before=stuck),
     Lie(

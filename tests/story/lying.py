@@ -24,6 +24,7 @@ HASH = "rollouts-pod-template-hash"
 PODS = 2
 SILENT = "http://prometheus.monitoring:9090"  # nobody answers there: an analysis runs on
 PATIENCE = 120.0
+SHORTER = {"within: 60s, settle: 5s": "within: 15s, settle: 2s", "within: 30s": "within: 6s"}
 CHECKED = {"check_passed", "check_unknown"}
 KEYS = {"canary": "c" * 32, "bluegreen": "b" * 32, "flag": "f" * 32}
 SERVICES = {"canary": "PCANARY", "bluegreen": "PBLUEGREEN", "flag": "PFLAG"}
@@ -42,8 +43,8 @@ def short(pod_hash: str) -> str:
 class Place:
     """One lie's own corner: where it is arranged before the alert, and where somebody acts while the run goes on."""
 
-    def __init__(self, stage: Stage, name: str, shape: str, spec: Json) -> None:
-        self.stage, self.name, self.shape, self.spec = stage, name, shape, spec
+    def __init__(self, stage: Stage, name: str, shape: str, spec: Json, patience: int) -> None:
+        self.stage, self.name, self.shape, self.spec, self.patience = stage, name, shape, spec, patience
         self.cur = self.sta = self.uid = ""
         self.bad: Json = {}
         self.written, self.looked, self.passed, self.over, self.judged = (threading.Event() for _ in range(5))
@@ -239,8 +240,8 @@ class Stage:
         self._over = threading.Event()
         self._from = self._row = 0
 
-    def add(self, name: str, shape: str, spec: Json) -> Place:
-        self.places[name] = Place(self, name, shape, spec)
+    def add(self, name: str, shape: str, spec: Json, patience: int) -> Place:
+        self.places[name] = Place(self, name, shape, spec, patience)
         return self.places[name]
 
     def flags(self, method: str, path: str, body: object = None) -> Json:
@@ -300,9 +301,8 @@ class Stage:
         (self.town.runbooks / "targets.yaml").write_text(json.dumps(catalog))
         for path in self.town.runbooks.glob("*.yaml"):
             text = path.read_text()
-            text = text.replace("within: 60s, settle: 5s", "within: 14s, settle: 2s").replace(
-                "within: 30s", "within: 10s"
-            )
+            for before, now in SHORTER.items():
+                text = text.replace(before, now)
             path.write_text(text)
 
     @staticmethod
@@ -313,7 +313,7 @@ class Stage:
             where = {"project": "default", "environment": "production", "flag": place.name}
             return {"kind": "flag", **where, **safe, **common, "named_by": {"flag": place.name}}
         strategy = {"strategy": DEPLOYMENTS[place.family], "namespace": place.name, "name": "web"}
-        budgets = {"acknowledge": "9s", "traffic": "9s"}
+        budgets = {"acknowledge": f"{place.patience}s", "traffic": f"{place.patience}s"}
         return {"kind": "rollout", **strategy, **common, "budgets": budgets, "named_by": {"namespace": place.name}}
 
     def alert(self, place: Place) -> None:
@@ -326,10 +326,19 @@ class Stage:
         self.town.alert(place.name, KEYS[place.family], f"{place.name} hurts", **details)
 
     def watch(self) -> None:
-        """Tells each place what became of its run, from the vendors' log and the audit."""
-        while not self._over.wait(0.05):
+        """Tells each place what became of its run, from the vendors' log and, less often, from the audit."""
+        looks = 0
+        while not self._over.wait(0.06):
             self._read_log()
-            self._read_audit()
+            looks += 1
+            if looks % 4 == 0:
+                self._read_audit()
+
+    def ended(self) -> dict[str, Json]:
+        """Each place's run, once all are final."""
+        late = [place.name for place in self.places.values() if not place.over.wait(2 * PATIENCE)]
+        assert not late, f"their runs did not end: {late}"
+        return {run["target"]: run for run in self.town.runs()}
 
     def _read_log(self) -> None:
         text = self.town.http.request("GET", f"{self.town.world}/_sandbox/log?after={self._from}", timeout=10).data

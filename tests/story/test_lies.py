@@ -39,7 +39,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
     stage = Stage(tmp_path_factory.mktemp("lies"))
     try:
         for lie in LIES:
-            stage.add(name_of(lie), lie.shape, lie.spec)
+            stage.add(name_of(lie), lie.shape, lie.spec, lie.patience)
         stage.build()
         yield tell(stage)
     finally:
@@ -54,8 +54,7 @@ def tell(stage: Stage) -> dict[str, Told]:
     backs = {lie.id: stage.pool.submit(judged, stage.places[name_of(lie)]) for lie in LIES}
     for place in stage.places.values():
         stage.alert(place)
-    stage.town.ended(within=200, count=len(LIES))
-    runs = {run["target"]: run for run in stage.town.runs()}
+    runs = stage.ended()
     notes = eventually(stage.notes, within=30, every=0.3, what="each run's note has its last word")
     found = {}
     for lie in LIES:
