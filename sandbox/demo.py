@@ -105,8 +105,9 @@ def _released(doors: Doors, incidents: tuple[Incident, ...]) -> Iterator[None]:
 def _play(story: Story, server: Server, incidents: tuple[Incident, ...], once: bool, fault: str | None) -> int:
     over = threading.Event()
     if fault is not None:
-        say(f"Fault: {fault}: {FAULTS[fault].says}")
-        FAULTS[fault].start(story.doors, over)
+        chosen = FAULTS[fault]
+        say(f"Fault: {fault}: {chosen.says}")
+        chosen.start(story.doors, over, lambda words: story.tell(chosen.incident, words))
     story.open(*incidents)
     finished = story.follow(LONGEST, lambda: server.ended, press(story) if fault is None else None)
     if not finished:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import threading
-import urllib.error
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from sandbox.demo_release import NAME, NAMESPACE, PATH
 _WEB, _API = "production/web-frontend", f"{NAMESPACE}/{NAME}"
 _ABORT = {"method": "PATCH", "path": "/kubernetes/*/rollouts/web-frontend/status"}
 _HASH = "rollouts-pod-template-hash"
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class Fault:
     says: str
     incident: Incident
     before: Callable[[Doors], object]
-    during: Callable[[Doors, threading.Event], None] | None = None
+    during: Callable[[Doors, threading.Event, Tell], None] | None = None
 
-    def start(self, doors: Doors, over: threading.Event) -> None:
+    def start(self, doors: Doors, over: threading.Event, tell: Tell) -> None:
         self.before(doors)
         if self.during is not None:
-            threading.Thread(target=self.during, args=(doors, over), name="somebody", daemon=True).start()
+            threading.Thread(target=self.during, args=(doors, over, tell), name="somebody", daemon=True).start()
 
 
 def _kubernetes(**settings: Any) -> Callable[[Doors], object]:
@@ -63,19 +64,18 @@ def _stays_on(doors: Doors) -> None:
     _wire({"method": "PATCH", "path": path}, "status", status=200, body=json.dumps(shown))(doors)
 
 
-def _put_back(doors: Doors, over: threading.Event) -> None:
+def _put_back(doors: Doors, over: threading.Event, tell: Tell) -> None:
     """A GitOps tool owns the Service. The controller, which would answer, hangs in this Rollout from then on."""
     service = f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}-active"
     bad = doors.kubernetes("GET", PATH)["status"]["currentPodHash"]
-    while not over.wait(0.05):
-        if not doors.state()["kubernetes"]["rollouts"][_API].get("abortedAt"):
-            continue
-        doors.control("kubernetes", {"stuck": [_API]})
-        while not over.wait(0.2):
-            try:
-                doors.kubernetes("PATCH", service, {"spec": {"selector": {_HASH: bad}}})
-            except (OSError, urllib.error.URLError):
-                return  # the sandbox has ended
+    while not doors.state()["kubernetes"]["rollouts"][_API].get("abortedAt"):
+        if over.wait(0.05):
+            return
+    doors.control("kubernetes", {"stuck": [_API]})
+    tell(f"a GitOps tool puts Service {NAMESPACE}/{NAME}-active back on {bad}, and goes on doing so")
+    while not over.wait(0.2):
+        with suppress(OSError):  # the sandbox may have ended
+            doors.kubernetes("PATCH", service, {"spec": {"selector": {_HASH: bad}}})
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -95,7 +95,9 @@ FAULTS: Mapping[str, Fault] = {
         _kubernetes(hold_status={"object": _WEB, "seconds": 12}),
     ),
     "stable-lacks-pods": Fault(
-        "the weights go back to a stable version that lacks a pod", CANARY, _kubernetes(stable_missing_pod=_WEB)
+        "stable lacks a pod, and the controller leaves the weights where they are",
+        CANARY,
+        _kubernetes(stable_missing_pod=_WEB),
     ),
     "patch-502-after-apply": Fault(
         "the abort takes effect and is answered 502", CANARY, _wire(_ABORT, "status_after_apply", status=502, times=1)
