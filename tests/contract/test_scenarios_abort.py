@@ -224,7 +224,7 @@ def test_an_abort_during_a_full_promotion_is_dropped(canary: Canary) -> None:
     stable = canary.status["stableRS"]
     canary.quiet()
     with canary.world.record(canary.namespace) as record:
-        canary.abort()
+        record.since(canary.abort())
         record.in_order(
             ("the canary Service, for one pass", "services", turned_to(stable)),
             ("a deadline, for one pass", "replicasets", delayed(new)),
@@ -268,7 +268,7 @@ def test_an_abort_of_an_in_window_rollback_flickers_and_is_dropped(canary: Canar
     eventually(lambda: canary.weights[1] > 0, within=20, what="it gets traffic")
     canary.quiet()
     with canary.world.record(canary.namespace) as record:
-        canary.abort()
+        record.since(canary.abort())
         record.in_order(
             ("the router at 0, for one pass", "virtualservices", routed(0)),
             ("the flag is dropped", "rollouts", says(abort=None)),

@@ -137,9 +137,12 @@ class Record:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._writes: list[tuple[int, str, Object]] = []
+        self._from = 0
 
     def add(self, kind: str, obj: Object) -> None:
         with self._lock:
+            if int(obj["metadata"]["resourceVersion"]) < self._from:
+                return
             self._writes.append((int(obj["metadata"]["resourceVersion"]), kind, obj))
             self._writes.sort(key=lambda one: one[0])
 
@@ -164,6 +167,12 @@ class Record:
         found = (obj["metadata"]["resourceVersion"] for obj in self.of(kind) if holds(obj))
         return int(next(found, -1))
 
+    def since(self, answer: Answer) -> None:
+        """Forgets what was written before that write of ours: a late one of what was before proves nothing."""
+        with self._lock:
+            self._from = int(answer.json["metadata"]["resourceVersion"])
+            self._writes = [one for one in self._writes if one[0] >= self._from]
+
     def in_order(self, *writes: tuple[str, str, Callable[[Object], object]], within: float = 20) -> None:
         """Each (what, kind, holds) comes, and first comes after the one before it first came."""
 
@@ -171,12 +180,13 @@ class Record:
             found = [self.version(kind, holds) for _, kind, holds in writes]
             missing = [what for (what, _, _), version in zip(writes, found, strict=True) if version < 0]
             assert not missing, f"not written: {missing}"
+            came = sorted(zip(found, (what for what, _, _ in writes), strict=True))
+            assert [what for _, what in came] == [what for what, _, _ in writes], f"in another order: {came}"
+            assert len(set(found)) == len(found), f"two of them are one write: {came}"
             return found
 
-        versions = eventually(look, within=within, what="all writes are there")
-        came = sorted(zip(versions, (what for what, _, _ in writes), strict=True))
-        assert [what for _, what in came] == [what for what, _, _ in writes], f"in another order: {came}"
-        assert len(set(versions)) == len(versions), f"two of them are one write: {came}"
+        # The order too is waited for: each kind is watched by itself, and one watch may lag behind another.
+        eventually(look, within=within, what="all writes are there")
 
 
 # ---- the sandbox ----
