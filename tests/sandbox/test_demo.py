@@ -12,9 +12,13 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox.demo_doors import Doors
+from sandbox.demo_faults import FAULTS
+from sandbox.start import start
 from tests.support.processes import ROOT, clean_environment, free_port
 
 
@@ -109,16 +113,6 @@ def assert_acted(printed: str) -> None:
     assert not [line for line in button[:pressed] if "turned off" in line]
 
 
-def test_a_write_that_took_effect_behind_a_502_is_proven_all_the_same_and_sent_once(tmp_path: Path) -> None:
-    database = f"sqlite:///{tmp_path / 'demo.db'}"
-    played = play("--fault", "patch-502-after-apply", RIPCORD_DATABASE_URL=database)
-    assert played.returncode == 0, played.stdout + played.stderr
-    assert re.findall(r"Ripcord: aborted (\S+) \(PATCH answered (\d+)\)", played.stdout) == [
-        ("production/web-frontend", "502")
-    ]
-    assert "Proven:    1 of 1: web-frontend\n" in played.stdout
-
-
 def test_a_taken_port_is_one_clear_sentence_and_exit_1() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -143,13 +137,21 @@ def test_the_help_gives_each_fault_a_clause() -> None:
     assert {"controller-down", "swallowed-write", "flag-approval", "service-put-back"} <= {name for name, _ in named}
 
 
-def test_a_demo_that_stays_up_ends_with_ctrl_c_and_takes_its_server_along(tmp_path: Path) -> None:
+def test_behind_a_502_it_proves_all_the_same_stays_up_and_with_ctrl_c_takes_its_server_along(tmp_path: Path) -> None:
     port = free_port()
     database = f"sqlite:///{tmp_path / 'demo.db'}"
-    process = begin("--fault", "flag-approval", RIPCORD_LISTEN=f"127.0.0.1:{port}", RIPCORD_DATABASE_URL=database)
+    fault = ("--fault", "patch-502-after-apply")
+    process = begin(*fault, RIPCORD_LISTEN=f"127.0.0.1:{port}", RIPCORD_DATABASE_URL=database)
     assert process.stdout is not None
-    lines = iter(process.stdout.readline, "")
-    assert any(line.startswith("Ripcord stays up") for line in lines)
+    lines: list[str] = []
+    for line in iter(process.stdout.readline, ""):
+        lines.append(line)
+        if line.startswith("Ripcord stays up"):
+            break
+    printed = "".join(lines)
+    sent = re.findall(r"Ripcord: aborted (\S+) \(PATCH answered (\d+)\)", printed)
+    assert sent == [("production/web-frontend", "502")]
+    assert "Proven:    1 of 1: web-frontend\n" in printed
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
         assert answer.status == 200
     process.send_signal(signal.SIGINT)
@@ -157,6 +159,28 @@ def test_a_demo_that_stays_up_ends_with_ctrl_c_and_takes_its_server_along(tmp_pa
     assert process.returncode == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+LATER = {"service-put-back"}
+"""It begins once Ripcord has acted."""
+
+
+@pytest.mark.parametrize("name", sorted(set(FAULTS) - LATER))
+def test_each_fault_is_an_order_that_the_sandbox_takes_and_that_changes_it(name: str) -> None:
+    sandbox = start(ticking=False)
+    try:
+        doors = Doors(sandbox.base_url, sandbox.world.launchdarkly.token)
+        before = world(doors)
+        FAULTS[name].before(doors)
+        assert world(doors) != before
+    finally:
+        sandbox.end()
+
+
+def world(doors: Doors) -> dict[str, Any]:
+    """What a fault may change, the approval settings included; the time is none of it."""
+    place = "/launchdarkly/api/v2/projects/default/environments/production"
+    return {**doors.state(), "now": "", "approval": doors.ask("GET", place, Authorization=doors.flag_token)}
 
 
 def test_with_the_controller_down_the_demo_says_not_proven_and_exits_1(controller_down: subprocess.Popen[str]) -> None:
