@@ -1,7 +1,8 @@
-"""The targets that the deaths are played on: canaries, blue-green Rollouts in the middle of their switch, flags; each is taken back once.
+"""The targets that the deaths are played on: canaries, blue-green Rollouts in the middle of their switch or after it, flags; each is
+taken back once.
 
-The blue-green ones are paused by hand while the new version is behind the active Service: an abort alone would leave the Service on
-it, so taking them back needs two writes, the abort and the Service.
+The blue-green ones in the middle are paused by hand while the new version is behind the active Service: an abort alone would leave
+the Service on it, so taking them back needs two writes, the abort and the Service. Those after it need an undo.
 """
 
 from __future__ import annotations
@@ -26,23 +27,26 @@ RESOLVES = "flag-and-resolve"
 """The deployment type of the alerts that the runbook with `resolve_incident` answers to."""
 
 
-def build(town: Town, canaries: Sequence[str], blue_greens: Sequence[str], flags: Sequence[str]) -> None:
-    """All of them stand there, older than any alert to come, and the catalog knows them."""
+def build(town: Town, named: dict[str, list[str]]) -> None:
+    """All of them, by kind, stand there, older than any alert to come, and the catalog knows them."""
+    middle, after, flags = named["blue-green"], named["undo"], [*named["flag"], *named["resolve"]]
     _runbooks(town)
-    declare_canaries(town, list(canaries))
-    _declare(town, blue_greens, flags)
+    declare_canaries(town, named["canary"])
+    _declare(town, [*middle, *after], flags)
     for name in flags:
         _flag(town, name)
-    _place_blue_greens(town, blue_greens)
-    build_canaries(town, list(canaries))  # waits until an alert is younger than all of them
-    _in_the_middle(town, blue_greens)
+    _place_blue_greens(town, middle, after)
+    build_canaries(town, named["canary"])  # waits until an alert is younger than all of them
+    _in_the_middle(town, middle)
+    for name in after:
+        eventually(partial(_promoted, town, name), within=40, what=f"{name} is promoted")
 
 
 def alert(town: Town, kind: str, name: str) -> str:
     """An alert that names the target; the id of its incident."""
     if kind == "canary":
         town.alert(name, rollout=name, namespace="races", summary=name, key=CANARY_KEY)
-    elif kind == "blue-green":
+    elif kind in ("blue-green", "undo"):
         town.alert(
             name,
             rollout=name,
@@ -114,12 +118,14 @@ def _flag(town: Town, name: str) -> None:
         assert answer.status < 300, (answer.status, answer.data)
 
 
-def _place_blue_greens(town: Town, names: Sequence[str]) -> None:
+def _place_blue_greens(town: Town, middle: Sequence[str], after: Sequence[str]) -> None:
+    """v1 is healthy, v2 is released."""
+    names = [*middle, *after]
     town.kubernetes("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": BLUE}})
     town.kubernetes("POST", f"{ROLLOUTS}/{BLUE}/analysistemplates", _analysis())
     for name in names:
         town.kubernetes("POST", f"/api/v1/namespaces/{BLUE}/services", _service(name))
-        town.kubernetes("POST", f"{ROLLOUTS}/{BLUE}/rollouts", _blue_green(name))
+        town.kubernetes("POST", f"{ROLLOUTS}/{BLUE}/rollouts", _blue_green(name, analysed=name in middle))
     for name in names:
         eventually(partial(_healthy, town, name), within=40, what=f"{name} is Healthy")
     for name in names:
@@ -150,6 +156,16 @@ def _switched(town: Town, name: str) -> bool:
     return new != status["stableRS"] and service["spec"]["selector"].get(HASH) == new and run.get("status") == "Running"
 
 
+def _promoted(town: Town, name: str) -> bool:
+    """The new version is stable, the one before still runs."""
+    status = _status(town, name)
+    template = town.rollout(name, BLUE)["spec"]["template"]
+    new = template["spec"]["containers"][0]["image"] == "example/app:v2" and status.get("phase") == "Healthy"
+    run = town.kubernetes("GET", f"/apis/apps/v1/namespaces/{BLUE}/replicasets/{name}-{status['currentPodHash']}")
+    image = run["spec"]["template"]["spec"]["containers"][0]["image"]
+    return bool(new and image == "example/app:v2" and status["stableRS"] == status["currentPodHash"])
+
+
 def _analysis() -> Json:
     metric = {
         "name": "errors",
@@ -175,8 +191,10 @@ def _template(name: str, image: str) -> Json:
     return {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
 
 
-def _blue_green(name: str) -> Json:
-    strategy = {"activeService": name, "postPromotionAnalysis": {"templates": [{"templateName": "after"}]}}
+def _blue_green(name: str, analysed: bool) -> Json:
+    strategy: Json = {"activeService": name, "scaleDownDelaySeconds": 3600}
+    if analysed:
+        strategy["postPromotionAnalysis"] = {"templates": [{"templateName": "after"}]}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",
