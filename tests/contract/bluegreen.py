@@ -236,6 +236,7 @@ class BlueGreen(Canary):
             "interval": "1s",
             "successCondition": f"result == {PASSED}",
             "failureCondition": f"result == {FAILED}",
+            "count": 100000,  # a gate must not run for ever: such a Rollout is invalid
             "consecutiveSuccessLimit": 1,
             "inconclusiveLimit": 1000,
             "provider": {"web": {"url": address, "jsonPath": "{$.data.rate}"}},
