@@ -1,4 +1,4 @@
-"""What makes a Rollout InvalidSpec: it names something that is not there."""
+"""What makes a Rollout InvalidSpec: it names something that is not there, or a gate that would never end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def problem(view: View) -> str:
             return f'{path}: Invalid value: "{part["name"]}": virtualservices.networking.istio.io "{part["name"]}" not found'
         if not traffic.routes(found, part.get("routes")):
             return f'{path}: Invalid value: "{part["name"]}": Istio VirtualService has no route {part.get("routes")}'
-    return _missing_template(view)
+    return _bad_template(view)
 
 
 def referenced(view: View) -> set[str]:
@@ -63,20 +63,30 @@ def _services(view: View) -> list[tuple[str, str]]:
     return named
 
 
-def _missing_template(view: View) -> str:
-    analysis = [("spec.strategy.canary.analysis.templates", view.canary.get("analysis") or {})]
+def _bad_template(view: View) -> str:
+    """A template that is not there; and, but for the one beside a canary, one with a metric that would be asked for ever."""
+    analysis = [("spec.strategy.canary.analysis.templates", view.canary.get("analysis") or {}, False)]
     analysis += [
-        (f"spec.strategy.canary.steps[{index}].analysis.templates", step["analysis"])
+        (f"spec.strategy.canary.steps[{index}].analysis.templates", step["analysis"], True)
         for index, step in enumerate(view.steps)
         if isinstance(step.get("analysis"), dict)
     ]
     analysis += [
-        (f"spec.strategy.blueGreen.{one}.templates", view.blue_green.get(one) or {})
+        (f"spec.strategy.blueGreen.{one}.templates", view.blue_green.get(one) or {}, True)
         for one in ("prePromotionAnalysis", "postPromotionAnalysis")
     ]
-    for path, one in analysis:
+    for path, one, gate in analysis:
         for ref in one.get("templates") or []:
             name = str(ref.get("templateName"))
-            if ("cluster/" if ref.get("clusterScope") else "") + name not in view.templates:
+            found = view.templates.get(("cluster/" if ref.get("clusterScope") else "") + name)
+            if found is None:
                 return f"{path}: Invalid value: \"{name}\": AnalysisTemplate '{name}' not found"
+            if gate and (endless := _endless(found)):
+                said = f"AnalysisTemplate {name} has metric {endless} which runs indefinitely"
+                return f'{path}: Invalid value: "{name}": {said}. Invalid value for count: <nil>'
     return ""
+
+
+def _endless(template: Object) -> str:
+    metrics = template["spec"].get("metrics") or []
+    return next((str(one["name"]) for one in metrics if one.get("interval") and one.get("count") is None), "")

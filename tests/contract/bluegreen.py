@@ -242,6 +242,7 @@ class BlueGreen(Canary):
             "provider": {"web": {"url": address, "jsonPath": "{$.data.rate}"}},
             **metric,
         }
+        chosen = {key: value for key, value in chosen.items() if value is not None}
         return {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "AnalysisTemplate",

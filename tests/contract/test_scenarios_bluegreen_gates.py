@@ -263,3 +263,15 @@ def test_once_the_service_was_turned_by_hand_a_restore_is_harmless(web: BlueGree
         web.put_back(stable)
         web.until("Healthy")
     assert (web.active, web.preview, web.new) == (stable, stable, stable)
+
+
+# ---- a gate that is none ----
+
+
+def test_a_gate_that_would_never_end_makes_the_rollout_invalid(web: BlueGreen) -> None:
+    web.place(post=True, metric={"count": None})
+    eventually(lambda: web.status.get("phase") == "Degraded", within=20, what="the spec is refused")
+    assert web.status["message"] == (
+        'InvalidSpec: The Rollout "web" is invalid: spec.strategy.blueGreen.postPromotionAnalysis.templates: '
+        'Invalid value: "post": AnalysisTemplate post has metric ok which runs indefinitely. Invalid value for count: <nil>'
+    )
