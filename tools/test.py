@@ -13,14 +13,19 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.cluster import parts
 from tests.support import postgres
+from tests.support.said import SAID
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 4
+"""Twice as many as the machines that this runs on have cores: a story takes ten seconds and two of them are work, the rest it waits
+for proofs to settle. More would cost more, each collects all tests, and be unfair to what measures time."""
 _OURS = Path("/etc/postgresql-common/createcluster.d/ripcord.conf")
 _APT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
@@ -33,7 +38,8 @@ def main(argv: list[str]) -> int:
         if "--cluster" in argv:
             return _cluster([one for one in argv if one != "--cluster"])
         with _server() as url:
-            code = _pytest(argv, {postgres.VARIABLE: url, parts.VARIABLE: parts.chosen_release()})
+            more = {postgres.VARIABLE: url, parts.VARIABLE: parts.chosen_release()}
+            code = _pytest(argv, more, workers=0 if argv else WORKERS)
         print("ripcord test: left out: what needs the real control plane (./ripcord test --cluster)")
         return code
     except (Missing, parts.Missing) as problem:
@@ -92,22 +98,24 @@ def _apt(*arguments: str) -> None:
 
 
 def _cluster(argv: list[str]) -> int:
-    """What needs the real control plane, in one process: one cluster for all of it. Built first, where its progress is seen."""
+    """What needs the real control plane, which each worker starts for itself. Built first, where its progress is seen."""
     release = parts.chosen_release()
     parts.get(release, lambda line: print(f"ripcord test: {line}", file=sys.stderr, flush=True))
     paths = [one for one in argv if (ROOT / one.partition("::")[0]).exists()]
     where = [] if paths else ["tests/contract"]
-    return _pytest(["-m", "cluster", *where, *argv], {parts.VARIABLE: release})
+    with tempfile.NamedTemporaryFile("r", prefix="ripcord-said-", encoding="utf-8") as said:
+        more = {parts.VARIABLE: release, SAID: said.name}
+        code = _pytest(["-m", "cluster", *where, *argv], more, workers=0 if paths else 3)
+        print(said.read(), end="")
+    return code
 
 
-def _pytest(argv: list[str], more: dict[str, str]) -> int:
-    # Twice as many workers as the machines that this runs on have cores: a story takes ten seconds and two of them are work, the
-    # rest it waits for proofs to settle. More would cost more, each collects all tests, and be unfair to what measures time.
-    # A path given by hand is run in one process, to be read.
-    workers = [] if argv else ["-n", "4", "--dist", "worksteal"]
+def _pytest(argv: list[str], more: dict[str, str], workers: int) -> int:
+    """workers: 0 = in one process, to be read."""
+    spread = ["-n", str(workers), "--dist", "worksteal"] if workers else []
     started = time.monotonic()
     environment = {**_environment(), **more}
-    with subprocess.Popen([sys.executable, "-m", "pytest", "-q", *workers, *argv], cwd=ROOT, env=environment) as tests:
+    with subprocess.Popen([sys.executable, "-m", "pytest", "-q", *spread, *argv], cwd=ROOT, env=environment) as tests:
         try:
             code = tests.wait()
         finally:

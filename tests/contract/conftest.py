@@ -15,6 +15,7 @@ from tests.contract.rounds import Rounds, Say, version
 from tests.contract.scenario import Canary
 from tests.contract.wire import ROLLOUTS, Cluster, rollout
 from tests.contract.worlds import ClusterWorld, SandboxWorld, World
+from tests.support.said import say
 
 
 @pytest.fixture
@@ -115,12 +116,12 @@ def begin(cluster_world: ClusterWorld, tmp_path: Path, count: int) -> Iterator[C
         one.close()
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
+@pytest.fixture(name="say")
+def fixture_say(capsys: pytest.CaptureFixture[str]) -> Say:
     """What a race found is told although it passed."""
 
-    def say(line: str) -> None:
+    def told(line: str) -> None:
         with capsys.disabled():
-            print(f"\n{line}")  # noqa: T201
+            say(line)
 
-    return say
+    return told
