@@ -204,8 +204,13 @@ class ControlPlane:
         return (datetime.now(UTC) - renewed).total_seconds() < 5
 
     def send(self, name: str, number: signal.Signals) -> None:
-        """To one of its parts."""
-        self._processes[name].send_signal(number)
+        """To one of its parts. A stop is over when each of its threads stands: until then one of them may go on answering."""
+        process = self._processes[name]
+        process.send_signal(number)
+        if number is signal.SIGSTOP:
+            tasks = Path(f"/proc/{process.pid}/task")
+            while any(_state(one) != "T" for one in tasks.iterdir()):
+                time.sleep(0.001)
 
     def asked(self) -> list[Object]:
         """The API server's own audit log: every request of the product's user that was answered, oldest first."""
@@ -320,3 +325,11 @@ def _free_ports(count: int) -> list[int]:
 
 
 __all__ = ["ADMIN", "LEASE", "PRODUCT", "STRANGER", "ControlPlane", "NotStarted"]
+
+
+def _state(task: Path) -> str:
+    """What a thread does, by the letter of /proc; 'T' = it stands, or has ended meanwhile."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "T"

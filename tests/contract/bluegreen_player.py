@@ -64,7 +64,13 @@ class Stage:
         self.cluster.set(rollouts=rollouts)
         self.cluster.controller.analyses.silent.add(_SILENT)
         provider = {"web": {"url": _SILENT, "jsonPath": "{$.ok}"}}
-        metric = {"name": "ok", "interval": "1s", "successCondition": "result == 1", "provider": provider}
+        metric = {
+            "name": "ok",
+            "interval": "1s",
+            "successCondition": "result == 1",
+            "provider": provider,
+            "count": 100000,
+        }
         self.cluster.create("analysistemplates", {"metadata": {"name": "watch"}, "spec": {"metrics": [metric]}})
         for service in (f"{NAME}-active", f"{NAME}-preview"):
             body = {"metadata": {"name": service}, "spec": {"selector": {"app": NAME}, "ports": [{"port": 80}]}}

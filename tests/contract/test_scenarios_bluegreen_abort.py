@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.bluegreen import FAILED, PASSED, UNDECIDED, BlueGreen
-from tests.contract.scenario import DEADLINE
-from tests.contract.worlds import World
+from tests.contract.scenario import DEADLINE, HASH
+from tests.contract.worlds import Record, World
 from tests.contract.writes import both, delayed, has, says, scaled, turned_to
 from tests.support.waiting import eventually
 
@@ -157,10 +157,7 @@ def test_a_hand_patch_without_an_abort_is_undone_while_the_new_version_is_satura
 
     with web.world.record(web.namespace) as record:
         web.point("web-active", stable)
-        web.until_active(new)
-
-    turned = [one["spec"]["selector"]["rollouts-pod-template-hash"] for one in record.of("services", "web-active")]
-    assert turned == [stable, new]
+        eventually(lambda: _turned(record) == [stable, new], within=20, what="it is turned, and turned back")
 
 
 def test_a_hand_patch_without_an_abort_makes_the_bad_version_stable_once_its_pods_are_back(web: BlueGreen) -> None:
@@ -339,3 +336,8 @@ def test_what_is_behind_a_service_is_told_by_name_and_owner(web: BlueGreen) -> N
         pod = web.world.get(f"/api/v1/namespaces/{web.namespace}/pods/{one['targetRef']['name']}").json
         assert one["addresses"] == [pod["status"]["podIP"]]
         assert pod["metadata"]["ownerReferences"][0]["name"] == f"web-{web.stable}"
+
+
+def _turned(record: Record) -> list[str]:
+    """The versions that the active Service was given, one after the other."""
+    return [one["spec"]["selector"][HASH] for one in record.of("services", "web-active")]

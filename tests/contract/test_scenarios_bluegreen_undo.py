@@ -229,7 +229,7 @@ def test_an_injected_anti_affinity_left_in_makes_a_new_version(web: BlueGreen) -
 
     web.put_back(second, _as_written)
     eventually(lambda: len(web.versions()) == 4, within=20, what="a fourth version")
-    assert _revision(web.replicaset(web.new), web.new) == "4"
+    eventually(lambda: _revision(web.replicaset(web.new), web.new) == "4", within=20, what="it is taken over")
     web.put_back(second, lambda found: (_as_written(found), found["spec"].pop("affinity"))[0])
     eventually(lambda: web.new == second, what="the same version, without what was injected")
 

@@ -71,6 +71,11 @@ def gone(pid: int) -> bool:
     return True
 
 
+def _as_a_terminal_would() -> None:
+    """What a shell starts in the background has SIGINT ignored; a copy never has."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_copy_is_what_a_new_interpreter_would_be(nursery: Nursery, tmp_path: Path) -> None:
     (tmp_path / "temporary").mkdir()
     more = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "X": "é", "TZ": "Asia/Tokyo", "TMPDIR": str(tmp_path / "temporary")}
@@ -83,6 +88,8 @@ def test_a_copy_is_what_a_new_interpreter_would_be(nursery: Nursery, tmp_path: P
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        restore_signals=True,
+        preexec_fn=_as_a_terminal_would,
         check=True,
     )
     assert copies[0][0] == json.loads(new.stdout)[0]

@@ -170,6 +170,7 @@ def _analysis() -> Json:
     metric = {
         "name": "errors",
         "interval": "60s",
+        "count": 9,
         "successCondition": "result[0] < 0.05",
         "provider": {"prometheus": {"address": SILENT, "query": "errors"}},
     }

@@ -111,7 +111,13 @@ class Place:
 
     def _analysis(self) -> None:
         provider = {"prometheus": {"address": SILENT, "query": "errors"}}
-        metric = {"name": "errors", "interval": "60s", "successCondition": "result[0] < 1", "provider": provider}
+        metric = {
+            "name": "errors",
+            "interval": "60s",
+            "count": 9,
+            "successCondition": "result[0] < 1",
+            "provider": provider,
+        }
         body = {"metadata": {"name": "after"}, "spec": {"metrics": [metric]}}
         self.ask("POST", f"/apis/argoproj.io/v1alpha1/namespaces/{self.name}/analysistemplates", body)
 
