@@ -153,14 +153,6 @@ def scaled_up(place: Place) -> None:
     place.merge(place.path, {"spec": {"replicas": 5}})
 
 
-def put_back_each_time(place: Place) -> None:
-    """A GitOps tool and the controller write the same router in turn, and the tool is the quicker one."""
-    place.until_written()
-    while not place.judged.wait(0.05):
-        if place.ask("GET", place.router_path)["spec"]["http"][0]["route"][1].get("weight", 0) != 25:
-            place.routes(25)
-
-
 def service_put_back_each_time(place: Place) -> None:
     """Our Service write is answered 200, and a GitOps tool takes it back."""
     acknowledged()(place)

@@ -32,7 +32,6 @@ from tests.story.liars import (
     overlooked,
     pointed,
     promoted,
-    put_back_each_time,
     released,
     routed,
     said_by_status,
@@ -142,7 +141,6 @@ LIES: tuple[Lie, ...] = (
     # A canary: acknowledged, and the requests go elsewhere.
     Lie("status says 0 and the router 25", "canary", AT_25, acknowledged(weighed(25)), before=stuck),
     Lie("the router says 0 and status 25", "canary", "status says 25 % canary", acknowledged(canary=25), before=stuck),
-    Lie("the router is edited back each time", "canary", AT_25, put_back_each_time),
     Lie("the router flickers", "canary", AT_25, acknowledged_then(weighed(25)), before=stuck, patience=15),
     Lie(
         "the route has another name",

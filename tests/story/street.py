@@ -44,7 +44,7 @@ class TownWorld(World):
 
     def __init__(self, town: Town) -> None:
         super().__init__()
-        self._town, self._unready = town, dict[str, int]()
+        self._town, self._unready, self._ordering = town, dict[str, int](), threading.Lock()
         self.busy = False
         self._http = urllib3.PoolManager(maxsize=40, retries=False)
 
@@ -66,12 +66,21 @@ class TownWorld(World):
         return api.call(method, path, body, kind, query=query, headers=headers, timeout=timeout)
 
     def hold(self, namespace: str, replicaset: str, pods: int) -> None:
-        self._unready[f"{namespace}/{replicaset}"] = pods
-        self._town.control("kubernetes", {"unready": self._unready})
+        # The scenes are set side by side: what one orders must not be undone by what another ordered before.
+        with self._ordering:
+            self._unready[f"{namespace}/{replicaset}"] = pods
+            self._town.control("kubernetes", {"unready": self._unready})
+
+        def held() -> bool:
+            body = self.get(f"{RECORDED['replicasets'].format(namespace)}/{replicaset}").json
+            return int(body["status"].get("readyReplicas") or 0) <= max(0, body["spec"]["replicas"] - pods)
+
+        eventually(held, within=30, what=f"{pods} pods of {replicaset} are held back")
 
     def let_go(self) -> None:
-        self._unready.clear()
-        self._town.control("kubernetes", {"unready": None})
+        with self._ordering:
+            self._unready.clear()
+            self._town.control("kubernetes", {"unready": None})
 
     def controller_down(self) -> None:
         self._town.control("kubernetes", {"controller": "down"})
