@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from server.core import note
 from server.core.argo.state import short as short_hash
-from server.core.outcome import Remarks
+from server.core.outcome import Plan, Remarks
 from server.core.run import Report
 from server.core.states import State
 from server.store.queries import RunPage, RunRow
@@ -49,6 +49,7 @@ _DID: Mapping[str, str] = MappingProxyType(
         "abort_rollout": "Aborted the canary of {target}",
         "switch_blue_green_back": "Switched {target} back",
         "disable_flag": "Turned the flag {target} off",
+        "undo": "Undid the promoted version of {target}",
     }
 )
 
@@ -57,6 +58,7 @@ _ASKED: Mapping[str, str] = MappingProxyType(
         "abort_rollout": "Asked to abort the canary of {target}",
         "switch_blue_green_back": "Asked to switch {target} back",
         "disable_flag": "Asked to turn the flag {target} off",
+        "undo": "Asked to undo the promoted version of {target}",
     }
 )
 """Accepted is not done: what is said while nothing shows that it took effect."""
@@ -83,6 +85,9 @@ def sentence(page: RunPage) -> str:
     """For the top of a run's page."""
     target = visible(page.row.target)
     action = page.spec.steps[0].action if page.spec.steps else ""
+    plan = _plan(page)
+    if plan is not None and plan.undo:
+        action = "undo"
     done, asked = _DID.get(action, "Took {target} back"), _ASKED.get(action, "Asked to take {target} back")
     did = (asked if page.row.state is State.UNPROVEN and not _answered(page) else done).format(target=target)
     if page.row.state in (State.FAILED, State.UNPROVEN) and not sent(page):
@@ -93,10 +98,15 @@ def sentence(page: RunPage) -> str:
 
 
 def _stable(page: RunPage) -> str:
-    """The version that stayed, by the short form of its hash."""
-    plan = page.report.plan if page.report and page.report.plan else page.plan
-    stable, bad = (str(plan.facts.get(name) or "") for name in ("sta", "cur")) if plan else ("", "")
+    """The version that has the traffic again, by the short form of its hash. An undo went to its target: what was stable was the bad one."""
+    plan = _plan(page)
+    good = "target" if plan and plan.undo else "sta"
+    stable, bad = (str(plan.facts.get(name) or "") for name in (good, "cur")) if plan else ("", "")
     return f"stable {visible(short_hash(stable, bad))}" if stable else "stable"
+
+
+def _plan(page: RunPage) -> Plan | None:
+    return page.report.plan if page.report and page.report.plan else page.plan
 
 
 def _answered(page: RunPage) -> bool:

@@ -17,7 +17,7 @@ from server.audit.tables import audit
 from server.audit.tags import Tag
 from server.core.outcome import Remarks
 from server.core.states import State
-from tests.web.rows import AT, PATH, look, plan, proven, simple, tell, unproven
+from tests.web.rows import AT, BAD, GOOD, PATH, look, plan, proven, simple, tell, unproven
 from tests.web.site import Page, Site, open_site, read, words
 
 RUN, DELIVERY = "/runs/r-0000000000000001", "/deliveries/00000000000001"
@@ -69,6 +69,13 @@ def every_state(site: Site) -> list[str]:
 
 
 # A run ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_proven_undo_names_the_version_that_has_the_traffic_and_not_the_one_that_was_stable(site: Site) -> None:
+    undo = plan().model_copy(update={"undo": True, "facts": {"cur": BAD, "sta": BAD, "target": GOOD}})
+    site.world.run(State.PROVEN, 1, report=proven(plan=undo))
+    page = site.page(RUN)
+    assert page.h1 == "Undid the promoted version of web-frontend. All traffic is back on stable 5c4b."
 
 
 def test_a_proven_run_says_in_one_sentence_what_was_done_and_then_why(site: Site) -> None:
