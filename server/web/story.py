@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from server.audit.queries import Row
@@ -18,11 +18,27 @@ from server.web.view import offset, visible, whole
 _MOST_LINE = 160
 _FOLD_FROM = 15
 
-_TRUTHS = (
-    ("accepted", "Accepted", "Not accepted", "The API took the call"),
-    ("acknowledged", "Acknowledged", "Not acknowledged", "The controller answered for it"),
-    ("traffic", "Traffic on stable", "Not on stable", "Weights, router and stable pods, each read on its own"),
-)
+_ACCEPTED = ("accepted", "Accepted", "Not accepted", "The API took the call")
+_ACKNOWLEDGED = ("acknowledged", "Acknowledged", "Not acknowledged", "The controller answered for it")
+_TRUTHS = {
+    "canary": (
+        _ACCEPTED,
+        _ACKNOWLEDGED,
+        ("traffic", "Traffic on stable", "Not on stable", "Weights, router and stable pods, each read on its own"),
+    ),
+    "blue-green": (
+        _ACCEPTED,
+        _ACKNOWLEDGED,
+        ("traffic", "Traffic on stable", "Not on stable", "Service, endpoints and stable pods, each read on its own"),
+    ),
+    "flag": (
+        _ACCEPTED,
+        ("acknowledged", "In its safe state", "Not in its safe state", "Read back from LaunchDarkly"),
+        ("traffic", "Seen by every SDK", "Not seen by every SDK", "Every SDK has it"),
+    ),
+}
+"""By strategy: what a truth is called, what its opposite is, and what it says where nothing else is said."""
+_NEVER_SHOWN = "not known: SDKs that poll, and relays, follow by themselves"
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,11 @@ def truths(page: RunPage) -> tuple[Answer, ...]:
         return ()
     known = {truth.name: truth for truth in page.report.truths} if page.report else {}
     over = page.row.over
-    given = [_answer(known.get(name), yes, no, small, over) for name, yes, no, small in _TRUTHS]
+    flag = page.row.kind == "flag"
+    asked = _TRUTHS["flag" if flag else str(page.spec.target_spec.get("strategy") or "canary")]
+    given = [_answer(known.get(name), yes, no, small, over) for name, yes, no, small in asked]
+    if flag and given[-1].icon == "todo":
+        given[-1] = replace(given[-1], at=None, said=_NEVER_SHOWN)
     if page.row.state is State.NOTHING_TO_DO and given[0].icon == "todo":
         given[0] = Answer("Nothing was sent", "none", "quiet", None, "Somebody else did it before")
     return (*given, Answer("It helped", "todo", "quiet", None, "criteria not declared"))

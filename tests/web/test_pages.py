@@ -16,6 +16,7 @@ from server import db
 from server.audit.tables import audit
 from server.audit.tags import Tag
 from server.core.outcome import Remarks
+from server.core.run import Truth
 from server.core.states import State
 from tests.web.rows import AT, BAD, GOOD, PATH, look, plan, proven, simple, tell, unproven
 from tests.web.site import Page, Site, open_site, read, words
@@ -76,6 +77,18 @@ def test_a_proven_undo_names_the_version_that_has_the_traffic_and_not_the_one_th
     site.world.run(State.PROVEN, 1, report=proven(plan=undo))
     page = site.page(RUN)
     assert page.h1 == "Undid the promoted version of web-frontend. All traffic is back on stable 5c4b."
+
+
+def test_a_proven_flag_is_told_in_words_of_a_flag_and_what_no_sdk_says_is_not_claimed(site: Site) -> None:
+    flag = {"kind": "flag", "name": "new-checkout", "team": "web", "project": "default", "environment": "production"}
+    held = [Truth(name=name, held=True, at=AT) for name in ("accepted", "acknowledged")]
+    unseen = Truth(name="traffic", held=None, at=AT, said="new-checkout is off")
+    site.world.run(State.PROVEN, 1, target_spec=flag, report=proven(truths=(*held, unseen)))
+    page = site.page(RUN)
+    assert page.h1.endswith("LaunchDarkly was read to prove it.")
+    assert "In its safe state" in page.text
+    assert "not known: SDKs that poll, and relays, follow by themselves" in page.text
+    assert "Traffic on stable" not in page.text
 
 
 def test_a_proven_run_says_in_one_sentence_what_was_done_and_then_why(site: Site) -> None:
