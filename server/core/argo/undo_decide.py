@@ -47,9 +47,11 @@ def plan(state: RolloutState, options: Options) -> Plan | Refusal:
     target = undo_target.choose(state)
     if isinstance(target, str):
         return Refusal(reason=target)
-    if reason := _unfit(state, target, options):
+    if not target.template or not target.template.get("spec"):
+        return Refusal(reason=f"the template of {short(target.hash, state.cur)} cannot be read")
+    if reason := _unfit(state, target, target.template, options):
         return Refusal(reason=reason)
-    return _plan(state, target, options)
+    return _plan(state, target, target.template, options)
 
 
 def restored(state: RolloutState, options: Options) -> Plan | Refusal:
@@ -102,12 +104,10 @@ def _younger(one: ReplicaSet, other: ReplicaSet) -> bool:
     return one.created is not None and other.created is not None and one.created > other.created
 
 
-def _unfit(state: RolloutState, target: ReplicaSet, options: Options) -> str:
+def _unfit(state: RolloutState, target: ReplicaSet, to: Json, options: Options) -> str:
     """What is wrong with this way back."""
     name = short(target.hash, state.cur)
-    if not target.template or not target.template.get("spec"):
-        return f"the template of {name} cannot be read"
-    if not template.difference(state.template, target.template):
+    if not template.difference(state.template, to):
         return f"the template of {name} is what stands in spec already"
     held = not state.auto_promotion or state.pre_analysis
     if state.strategy == "blue-green" and held and in_window(state, target) and not options.skip_gates:
@@ -133,21 +133,20 @@ def fast(state: RolloutState, target: ReplicaSet) -> bool:
     return in_window(state, target)
 
 
-def _plan(state: RolloutState, target: ReplicaSet, options: Options) -> Plan:
+def _plan(state: RolloutState, target: ReplicaSet, to: Json, options: Options) -> Plan:
     cur, back = short(state.cur, target.hash), short(target.hash, state.cur)
-    assert target.template is not None  # noqa: S101 - _unfit has seen it
     how = "fast, its pods are all ready" if fast(state, target) else "through all gates"
     if options.skip_gates and not fast(state, target):
         how = "skipping the gates"
     return Plan(
         said=f"undo {state.where}, {cur} -> {back}, {how}",
-        calls=(patches.restore(state, target.template, target.hash),),
+        calls=(patches.restore(state, to, target.hash),),
         judged=Judged(revision=state.cur, since=state.since),
         predicted=_predicted(state, target.hash),
         was=_was(state),
         facts={
             **_facts(state, target.hash, "undo"),
-            "to": target.template,
+            "to": to,
             "how": how,
             "skip_gates": options.skip_gates,
             "promoted_within": options.promoted_within,
