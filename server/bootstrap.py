@@ -14,9 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from server import db, migrate
-from server.actions import ACTIONS
-from server.checks import CHECKS
+from server import actions, checks, db, migrate
 from server.clients import Clients
 from server.clients.kubernetes import KubernetesApi
 from server.clients.launchdarkly import LaunchDarklyApi
@@ -164,10 +162,10 @@ class Executor:
 def known() -> Known:
     """Which actions and checks a runbook may name."""
     return Known(
-        actions={name: action.Params for name, action in ACTIONS.items()},
-        checks=frozenset(CHECKS),
-        irreversible=frozenset(name for name, action in ACTIONS.items() if not action.REVERSIBLE),
-        kinds={},
+        actions={name: action.Params for name, action in actions.ACTIONS.items()},
+        checks=frozenset(checks.CHECKS),
+        irreversible=frozenset(name for name, action in actions.ACTIONS.items() if not action.REVERSIBLE),
+        kinds={**actions.KINDS, **checks.KINDS},
     )
 
 

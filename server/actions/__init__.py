@@ -83,3 +83,12 @@ ABOUT_THE_INCIDENT = frozenset({"resolve_incident"})
 
 UPSTREAM: Mapping[str, str] = MappingProxyType({"disable_flag": "launchdarkly", "resolve_incident": "pagerduty"})
 """Whom an action asks; absent = kubernetes."""
+
+KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "abort_rollout": frozenset({"rollout"}),
+        "switch_blue_green_back": frozenset({"rollout"}),
+        "disable_flag": frozenset({"flag"}),
+    }
+)
+"""Which kinds of target an action works on; absent = every kind."""

@@ -26,3 +26,12 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "flag_is_off": cast("Check", flag_is_off),
     }
 )
+
+KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "rollout_traffic_on_stable": frozenset({"rollout"}),
+        "rollout_promoted_back": frozenset({"rollout"}),
+        "flag_is_off": frozenset({"flag"}),
+    }
+)
+"""Which kinds of target a check looks at; absent = every kind."""

@@ -183,7 +183,7 @@ class Runbook(RunbookFile):
 
 @dataclass(frozen=True)
 class Known:
-    """What a runbook may name. kinds: the kinds of target that an action works on; absent = every kind."""
+    """What a runbook may name. kinds: the kinds of target that an action or a check is about; absent = every kind."""
 
     actions: Mapping[str, type[Options]]
     checks: frozenset[str]

@@ -86,7 +86,7 @@ def _runbook(path: Path, folder: Path, known: Known, problems: list[str]) -> Run
     except ValidationError:
         problems.append(f"{path}:1: its name: expected at most 100 characters, no control characters, no edge spaces")
         return None
-    found = list(_unknown_names(source, runbook, known))
+    found = [*_unknown_names(source, runbook, known), *_wrong_kinds(source, runbook, known)]
     problems.extend(found)
     return None if found else runbook
 
@@ -103,6 +103,19 @@ def _unknown_names(source: Source, runbook: Runbook, known: Known) -> Iterator[s
     if runbook.on_failure == "put_back" and fixed:
         line = source.line(("on_failure",))
         yield f"{source.path}:{line}: on_failure: put_back cannot be: {fixed[0]} cannot be taken back, expected tell"
+
+
+def _wrong_kinds(source: Source, runbook: Runbook, known: Known) -> Iterator[str]:
+    """Actions and checks that have nothing to do with this kind of target: there a run could only end in a bug."""
+    steps = [(("steps", n, "action"), step.action) for n, step in enumerate(runbook.steps)]
+    later = [(("after_proof", n, "action"), step.action) for n, step in enumerate(runbook.after_proof)]
+    looks = [(("verify", n, "check"), verify.check) for n, verify in enumerate(runbook.verify)]
+    for where, name in (*steps, *later, *looks):
+        if name in known.kinds and runbook.target.kind not in known.kinds[name]:
+            wanted = " or ".join(repr(kind) for kind in sorted(known.kinds[name]))
+            seen = f"line {source.line(('target', 'kind'))} says {runbook.target.kind!r}"
+            line = f"{source.path}:{source.line(where)}"
+            yield f"{line}: {where[-1]} {name!r}: expected a target of kind {wanted}, {seen}"
 
 
 def _step(source: Source, where: Where, step: Step, known: Known) -> Iterator[str]:

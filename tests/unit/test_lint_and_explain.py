@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,44 @@ def test_lint_prints_what_serve_would_refuse(
     said = capsys.readouterr()
     assert said.out == ""
     assert f"{tmp_path}/x.yaml:2: ownr: unknown key 'ownr': expected one of " in said.err
+
+
+@pytest.mark.parametrize(
+    ("runbook", "old", "new", "said"),
+    [
+        ("abort-canary", "action: abort_rollout\n    with: {when_promoted: refuse}", "action: disable_flag",
+         "15: action 'disable_flag': expected a target of kind 'flag', line 12 says 'rollout'"),
+        ("abort-canary", "rollout_traffic_on_stable, within: 60s", "flag_is_off, within: 60s",
+         "18: check 'flag_is_off': expected a target of kind 'flag', line 12 says 'rollout'"),
+        ("disable-flag", "action: disable_flag\n    with: {comment: disabled for a PagerDuty incident}", "action: abort_rollout",
+         "14: action 'abort_rollout': expected a target of kind 'rollout', line 11 says 'flag'"),
+        ("disable-flag", "on_failure: tell", "after_proof: [{action: switch_blue_green_back}]",
+         "18: action 'switch_blue_green_back': expected a target of kind 'rollout', line 11 says 'flag'"),
+    ],
+)  # fmt: skip
+def test_lint_refuses_an_action_or_a_check_on_a_kind_of_target_that_it_is_not_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, runbook: str, old: str, new: str,
+    said: str,
+) -> None:  # fmt: skip
+    shutil.copytree(ROOT / "runbooks", tmp_path / "runbooks")
+    monkeypatch.setenv("RIPCORD_RUNBOOKS", str(tmp_path / "runbooks"))
+    file = tmp_path / "runbooks" / f"{runbook}.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    code = main(["lint"])
+    assert (code, capsys.readouterr().err.splitlines()) == (1, [f"{file}:{said}"])
+
+
+def test_an_incident_may_be_resolved_after_the_proof_of_any_kind_of_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "runbooks", tmp_path / "runbooks")
+    monkeypatch.setenv("RIPCORD_RUNBOOKS", str(tmp_path / "runbooks"))
+    for file in (tmp_path / "runbooks").glob("*-*.yaml"):
+        with file.open("a", encoding="utf-8") as end:
+            end.write("after_proof: [{action: resolve_incident}]\n")
+    assert main(["lint"]) == 0
 
 
 def test_the_schema_for_editors_knows_every_key_and_every_action(capsys: pytest.CaptureFixture[str]) -> None:
