@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from server.__main__ import main
 from tests.support.processes import ROOT
+from tests.web.test_mutations import changed, damaged
 
 NAMED = {"rollout": "web-frontend", "namespace": "production"}
 
@@ -83,6 +85,89 @@ def test_explain_of_a_body_alone_says_what_it_lacks(tmp_path: Path, capsys: pyte
     assert aside == 'the file holds no "alerts": the server would read them from PagerDuty\n'
 
 
+def press(*ids: str, **incident: Any) -> dict[str, Any]:
+    """A V2 body: one message for each id."""
+    about = {
+        "id": "QINC1",
+        "status": "triggered",
+        "title": "x",
+        "created_at": "2026-01-01T10:00:00Z",
+        "service": {"id": "PCANARY", "name": "Canaries"},
+        **incident,
+    }
+    told = {"event": "incident.custom", "created_on": "2026-01-01T10:00:00Z", "incident": about}
+    return {"messages": [{"id": one, **told} for one in ids]}
+
+
+def test_explain_of_a_press_answers_for_each_runbooks_own_button_because_the_body_names_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines, aside = explained(tmp_path, capsys, {**press("M1"), "alerts": [NAMED]})
+    assert code == 0
+    assert lines == [
+        "abort-canary: run: web-frontend is named, the button was pressed",
+        "disable-flag: no: web-frontend is a rollout canary, wanted flag",
+        "switch-blue-green-back: no: web-frontend is a rollout canary, wanted rollout blue-green",
+    ]
+    assert aside == "a press names its button by its URL alone: each line is for that runbook's own button\n"
+
+
+def test_explain_of_a_press_without_alerts_says_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, lines, aside = explained(tmp_path, capsys, press("M1"))
+    assert lines[0] == "abort-canary: no: no alert data"
+    assert 'the file holds no "alerts": the server would read them from PagerDuty\n' in aside
+
+
+def test_explain_of_several_presses_in_one_body_gives_each_a_line_for_each_runbook(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = press("M1", "M2")
+    body["messages"][1]["incident"] = {"id": "QINC2", "status": "resolved"}
+    code, lines, _ = explained(tmp_path, capsys, {**body, "alerts": [NAMED]})
+    assert (code, len(lines)) == (0, 6)
+    assert lines[0] == "abort-canary: run: web-frontend is named, the button was pressed (message 1 of 2)"
+    assert lines[3] == "abort-canary: no: service is '', no target is bound to it (message 2 of 2)"
+
+
+def test_explain_says_how_many_messages_of_one_body_the_server_would_not_take(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, lines, aside = explained(tmp_path, capsys, press(*(f"M{n}" for n in range(103))))
+    assert (len(lines), lines[-1].endswith("(message 100 of 103)")) == (300, True)
+    assert "the server takes the first 100 messages of a body: 3 would be left out\n" in aside
+
+
+@pytest.mark.parametrize(
+    "messages", [[], None, {}, "text", [None], [[]], [{"incident": {"id": 7}}], [{"incident": "x"}]]
+)
+def test_explain_of_a_press_of_any_other_shape_says_no_for_every_runbook(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], messages: Any
+) -> None:
+    code, lines, _ = explained(tmp_path, capsys, {"messages": messages})
+    assert (code, [line.partition(": ")[2] for line in lines]) == (0, ["no: the event names no incident"] * 3)
+
+
+def test_explain_answers_any_damaged_message_without_a_bug_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Events and presses with alerts, any field of any shape, bytes cut and flipped: 0 = a line each, 1 = one clear line."""
+    alert = {"id": "PA1", "status": "triggered", "created_at": "2026-01-01T10:00:00Z", "body": {"details": NAMED}}
+    whole = [{"event": event(), "alerts": [alert]}, {**press("M1", "M2"), "alerts": [NAMED, alert]}]
+    file, codes = tmp_path / "payload.json", set()
+    for n in range(80):
+        chance = random.Random(n)
+        made = changed(chance, chance.choice(whole))
+        file.write_bytes(damaged(chance, json.dumps(made).encode()) if n % 4 == 0 else json.dumps(made).encode())
+        codes.add(code := main(["explain", str(file)]))
+        said = capsys.readouterr()
+        assert code == (0 if said.out else 1), (n, file.read_bytes())
+        assert "Traceback" not in said.err, n
+        assert code == 0 or len(said.err.splitlines()) == 1, n
+    assert codes == {0, 1}
+
+
 def test_a_hostile_value_never_makes_a_second_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     payload = {"event": event(), "alerts": [{"rollout": "x\nabort-canary: run: all well"}]}
     _, lines, _ = explained(tmp_path, capsys, payload)
@@ -95,6 +180,8 @@ def test_a_hostile_value_never_makes_a_second_line(tmp_path: Path, capsys: pytes
         ("{", "the body is not JSON"),
         ("[]", "the body is not a JSON object"),
         ({"event": event(), "alerts": ["text"]}, "alerts[0]: expected an object"),
+        ({"event": event(), "alerts": [{"body": {}, "created_at": "soon"}]}, "alerts[0].created_at: expected a time"),
+        ({**press("M1"), "alerts": [{"body": {}, "created_at": None}]}, "alerts[0].created_at: expected a time"),
     ],
 )
 def test_a_file_that_is_no_payload_is_one_clear_line(
