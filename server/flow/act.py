@@ -6,17 +6,17 @@ What is done next is always asked of the action's pure functions; nothing here k
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from server.core.outcome import Finished, LookAgain, Outcome, Plan, Refusal, Write
 from server.core.run import Report, RunSpec
 from server.db import unstamp
 from server.engine.durable import Verbs
-from server.flow.needs import World
+from server.flow.needs import Json, World
 from server.flow.trail import Trail
 
 READ_PATIENCE = 60.0
-"""Seconds that planning waits for an upstream that cannot be read, before it refuses."""
+"""Seconds that a step waits for an upstream that cannot be read: then planning refuses, and what was written goes to its proof."""
+UNREAD_AFTER = 0.5
 NOT_DONE_AFTER = 1.0
 
 Move = Callable[[], Write | LookAgain | Finished]
@@ -33,16 +33,13 @@ async def begin_note(verbs: Verbs, spec: RunSpec, trail: Trail, *, early: bool) 
 async def settle_a_plan(verbs: Verbs, spec: RunSpec, world: World, trail: Trail) -> Plan | Refusal:
     """Looks until the pure plan stands."""
     trail.begin_plan()
-    unread_since: datetime | None = None
     while True:
         look = await trail.look(verbs, world)
         if "unread" in look:
-            unread_since = unread_since or trail.now
-            if (trail.now - unread_since).total_seconds() > READ_PATIENCE:
-                return Refusal(reason=f"it could not be read: {look['unread']}")
+            if trail.unread_for > READ_PATIENCE:
+                return Refusal(reason=_unread(look))
             await verbs.sleep(1.0)
             continue
-        unread_since = None
         move = trail.planning()
         if isinstance(move, LookAgain):
             await verbs.sleep(move.after)
@@ -82,13 +79,23 @@ async def act(
             if trail.guarded is not None:
                 return trail.refused(trail.guarded)
             continue
-        await trail.look(verbs, world)
+        look = await trail.look(verbs, world)
+        if "unread" not in look:
+            continue
+        # Without a new look the action can only ask for one: somebody must say when that is enough.
+        if trail.unread_for > READ_PATIENCE:
+            return None if trail.wrote else trail.refused(_unread(look))
+        await verbs.sleep(UNREAD_AFTER)
     outcome = move.outcome
     if await _resolved(verbs, spec, world, trail, outcome):
         return None
     if outcome.kind == "refused" and not trail.wrote:
         return "again" if outcome.cause == "conflict" else trail.refused(outcome.said)
     return None
+
+
+def _unread(look: Json) -> str:
+    return f"it could not be read: {look['unread']}"
 
 
 async def _resolved(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, outcome: Outcome) -> bool:

@@ -41,6 +41,7 @@ class Trail:
         self.stopped: str | None = None
         self.guarded: str | None = None
         self.now: datetime = spec.received_at
+        self.unread_since: datetime | None = None
         self.budget_from: datetime | None = None
         self.budgets: dict[str, float] = {}
         self.truths: dict[str, Truth] = {}
@@ -98,12 +99,20 @@ class Trail:
     def looked(self, look: Json) -> None:
         """Takes a look in. The first look of a new process starts the budgets anew: nobody looked while we were away."""
         self.now = unstamp(look["at"])
-        if self._by and look["by"] != self._by and self.budget_from is not None:
-            self.budget_from = max(self.budget_from, self.now)
+        if self._by and look["by"] != self._by:
+            self.unread_since = None
+            if self.budget_from is not None:
+                self.budget_from = max(self.budget_from, self.now)
         self._by = look["by"]
+        self.unread_since = (self.unread_since or self.now) if "unread" in look else None
         self.stopped = look.get("stopped")
         if "state" in look and look["state"] is not None:
             self.seen.append(look["state"])
+
+    @property
+    def unread_for(self) -> float:
+        """Seconds since the first of the looks that could not read, the last one included."""
+        return 0.0 if self.unread_since is None else (self.now - self.unread_since).total_seconds()
 
     def proceed(self) -> Write | LookAgain | Finished:
         """What the action wants now."""
