@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,9 +17,11 @@ KINDS = (
     "hold_before",
     "hold_after_apply",
     "status_after_apply",
+    "silent_watch",  # its headers at once, and then not a word
 )
 _KEYS = {"match", "do", "status", "seconds", "times", "body", "headers"}
 HOLD_SECONDS = 60.0
+_GLANCE = 0.1
 
 
 @dataclass
@@ -78,6 +80,20 @@ class Faults:
                 while mine == self._releases and (left := until - time.monotonic()) > 0:
                     self._changed.wait(left)
             finally:
+                self._held -= 1
+
+    def silence(self, seconds: float | None) -> Iterator[bytes]:
+        """A stream of nothing, as long as a hold: it then ends as if nothing had been."""
+        until = time.monotonic() + (HOLD_SECONDS if seconds is None else seconds)
+        with self._changed:
+            mine, self._held = self._releases, self._held + 1
+        try:
+            while mine == self._releases and (left := until - time.monotonic()) > 0:
+                yield b""
+                with self._changed:
+                    self._changed.wait(min(left, _GLANCE))
+        finally:
+            with self._changed:
                 self._held -= 1
 
     def release(self) -> int:

@@ -52,7 +52,9 @@ class Response:
     status: int
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
-    stream: Iterator[bytes] | None = None
+    stream: Iterator[bytes] | None = (
+        None  # an empty piece sends nothing: a moment in which it is seen that the client left
+    )
 
 
 def dump(value: object) -> bytes:
@@ -184,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.world.faults.hold(cast(Fault, fault).seconds)
             case "status_after_apply":
                 return self.world.fault_response(cast(Fault, fault), full_path)
+            case "silent_watch" if response.stream is not None:
+                response.stream = self.world.faults.silence(cast(Fault, fault).seconds)
         return response
 
     def _request(self, full_path: str, query: str, body: bytes, path: str, entry: LogEntry) -> Request:
@@ -217,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(response.status)
         for name, value in response.headers:
             self.send_header(name, value)
-        if response.stream is not None:
+        if response.stream is not None and self.command != "HEAD":
             self._send_stream(response.stream)
             return
         if response.status != 204:
@@ -232,10 +236,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.flush()
         for piece in stream:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            self.wfile.flush()
+            if piece:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                self.wfile.flush()
+            elif self._is_alone():
+                self.close_connection = True
+                return
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
+
+    def _is_alone(self) -> bool:
+        """Whether the client of a stream is gone, which nobody hears who has nothing to send."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
 
     def _reset(self) -> None:
         """Close so that the peer gets RST, not an orderly end: its write may or may not have happened."""

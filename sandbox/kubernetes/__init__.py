@@ -14,6 +14,7 @@ from sandbox.kubernetes.authorise import Gate
 from sandbox.kubernetes.garbage import Garbage
 from sandbox.kubernetes.starting import Process
 from sandbox.kubernetes.store import Store
+from sandbox.kubernetes.watch import Watches
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -32,7 +33,8 @@ class Kubernetes:
         self.controller = Controller(self.store, world.rng)
         self.process = Process()
         self._lent = threading.Condition(world.lock)
-        self._api = Api(self.store, self.gate, self.process, world.clock.now, self._wait)
+        self._watches = Watches(self.store, self.process, world.clock.now)
+        self._api = Api(self.store, self.gate, self.process, self._watches, world.clock.now, self._wait)
         self._garbage = Garbage(self.store)
 
     def handle(self, request: Request) -> Response:
@@ -59,8 +61,8 @@ class Kubernetes:
         except (ValueError, TypeError):
             self.gate.deny = before
             raise
-        if "apiserver" in settings:
-            self.process.set(settings["apiserver"], self._clock.now())
+        if "apiserver" in settings and self.process.set(settings["apiserver"], self._clock.now()):
+            self._watches.forget()
         return self._settings()
 
     def state(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from sandbox.http import Response, dump
@@ -22,6 +23,13 @@ def answer(code: int, value: object, warnings: list[str] | None = None) -> Respo
 
 def text(code: int, value: str) -> Response:
     return _response(code, value.encode(), "text/plain; charset=utf-8", [])
+
+
+def streamed(pieces: Iterator[bytes]) -> Response:
+    """A watch: 200 with its headers at once, the rest as it comes."""
+    response = _response(200, b"", "application/json", [])
+    response.stream = pieces
+    return response
 
 
 def refusal(error: ApiError) -> Response:

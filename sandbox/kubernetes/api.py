@@ -19,6 +19,7 @@ from sandbox.kubernetes.reading import Reading, Wait
 from sandbox.kubernetes.selectors import only_name
 from sandbox.kubernetes.starting import Process
 from sandbox.kubernetes.store import Store
+from sandbox.kubernetes.watch import Watches
 from sandbox.kubernetes.writing import Writing
 
 VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.4", "platform": "linux/amd64"}
@@ -27,8 +28,17 @@ _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH
 
 
 class Api:
-    def __init__(self, store: Store, gate: Gate, process: Process, now: Callable[[], datetime], wait: Wait) -> None:
+    def __init__(
+        self,
+        store: Store,
+        gate: Gate,
+        process: Process,
+        watches: Watches,
+        now: Callable[[], datetime],
+        wait: Wait,
+    ) -> None:
         self._gate = gate
+        self._watches = watches
         self._process = process
         self._now = now
         self._reading = Reading(store, wait)
@@ -96,9 +106,9 @@ class Api:
             self._process.demand_lists(resource, self._now())
         match request.method:
             case "GET" | "HEAD" if _watches(request):
-                if (wanted := request.first("resourceVersion")) and not wanted.isdigit():
-                    raise errors.unparsable_version(wanted)
-                raise errors.not_supported("watch", resource)
+                chosen = self._reading.choosing(target, resource, request)
+                there = self._reading.selected(target, resource, request)
+                return self._watches.open(target, resource, request, chosen, there)
             case "GET" | "HEAD":
                 return self._reading.page(target, resource, request)
             case "POST":

@@ -8,7 +8,7 @@ from sandbox.kubernetes.kinds import BY_PLURAL, Resource
 
 Object = dict[str, Any]
 
-_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update"]
+_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
 
 def discovered(path: str) -> Object | None:

@@ -57,11 +57,19 @@ class Reading:
         return answer(200, list_answer(resource, target.version, page, str(revision), following, remaining))
 
     def selected(self, target: Target, resource: Resource, request: Request) -> list[Object]:
+        chosen = self.choosing(target, resource, request)
+        return [item for item in self._store.list(resource.plural) if chosen(item)]
+
+    def choosing(self, target: Target, resource: Resource, request: Request) -> selectors.Predicate:
+        """By namespace, labels and fields."""
         by_label = selectors.labels(request.first("labelSelector"))
         by_field = selectors.fields(resource, request.first("fieldSelector"))
-        everywhere = not resource.namespaced or not target.namespace
-        items = self._store.list(resource.plural, None if everywhere else target.namespace)
-        return [item for item in items if by_label(item) and by_field(item)]
+        place = target.namespace if resource.namespaced else ""
+
+        def chosen(item: Object) -> bool:
+            return place in ("", item["metadata"].get("namespace", "")) and by_label(item) and by_field(item)
+
+        return chosen
 
     def _demand_known(self, request: Request) -> None:
         wanted = request.first("resourceVersion")

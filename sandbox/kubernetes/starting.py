@@ -1,4 +1,4 @@
-"""The API server as a process: down, and the seconds after its start in which it answers, but not yet as it should.
+"""The API server as a process: down, told to stop, and the seconds after its start in which it answers, but not yet as it should.
 
 Seen at each start of a real one (its times are rounded): no rights are loaded at first, so that only those who need none get past
 the door; then custom resources are no known paths yet; then their lists are not, while single objects are.
@@ -29,20 +29,32 @@ class Process:
     def __init__(self) -> None:
         self.mode = "up"
         self._started: datetime | None = None
+        self._told_at: datetime | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Told to stop: nobody new is let in, and the watches that are open stay open."""
+        return self.mode == "stopping"
 
     def check(self, value: object) -> None:
-        if value not in (None, "up", "down"):
-            raise ValueError('apiserver: "up" or "down" is wanted')
+        if value not in (None, "up", "down", "stopping"):
+            raise ValueError('apiserver: "up", "down" or "stopping" is wanted')
 
-    def set(self, value: object, now: datetime) -> None:
-        """None: up, and no start is to be seen."""
+    def set(self, value: object, now: datetime) -> bool:
+        """True where it was started by this. None: up, and no start is to be seen."""
         self.check(value)
-        if value == "down":
-            self.mode, self._started = "down", None
+        before = self.mode
+        if value in ("down", "stopping"):
+            self.mode, self._started, self._told_at = str(value), None, now
         elif value is None:
             self.mode, self._started = "up", None
-        elif self.mode == "down":
+        elif before != "up":
             self.mode, self._started = "up", now
+        return before != "up" and self.mode == "up"
+
+    def silent_for(self, now: datetime) -> float:
+        """Seconds since it was told to stop; 0 where it was not."""
+        return (now - self._told_at).total_seconds() if self.stopping and self._told_at is not None else 0.0
 
     def serves(self, now: datetime) -> bool:
         """Whether controllers can work with it: what they watch is served again."""
@@ -50,7 +62,7 @@ class Process:
 
     def demand_connection(self, now: datetime) -> None:
         """All vendors share one port, so nobody can be refused here: the connection ends without an answer."""
-        if self.mode == "down" or not self._does(LISTENS, now):
+        if self.mode != "up" or not self._does(LISTENS, now):
             raise ConnectionAbortedError("the API server is down")
 
     def demand_ready(self, now: datetime) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client, config
+from kubernetes import client, config, watch
+from urllib3.exceptions import ReadTimeoutError
 
 from sandbox.kubernetes import kubeconfig
 from tests.contract.wire import ROLLOUTS, Cluster, rollout
@@ -70,3 +71,55 @@ def test_an_access_review_of_the_client_follows_the_deny_list(cluster: Cluster, 
     assert reviews.create_self_subject_access_review(review).status.allowed is True
     cluster.control({"deny": [{"user": "ripcord", "verb": "patch"}]})
     assert reviews.create_self_subject_access_review(review).status.allowed is False
+
+
+# ---- watch ----
+
+
+def _watched(custom: Any, version: str, seconds: int = 10, **more: Any) -> Any:
+    return watch.Watch().stream(
+        custom.list_namespaced_custom_object, *PLACE, resource_version=version, timeout_seconds=seconds, **more
+    )
+
+
+def test_a_watch_of_the_client_begins_where_its_list_ended_and_hears_of_a_write(
+    cluster: Cluster, web: str, api: Any
+) -> None:
+    custom = client.CustomObjectsApi(api)
+    listed = custom.list_namespaced_custom_object(*PLACE)
+    events = _watched(custom, listed["metadata"]["resourceVersion"], field_selector="metadata.name=web")
+    cluster.merge(f"{web}/status", {"status": {"abort": True}})
+    event = next(events)
+    events.close()
+    assert (event["type"], event["object"]["status"]["abort"]) == ("MODIFIED", True)
+
+
+def test_a_watch_of_the_client_without_a_version_tells_typed_objects_and_ends_with_its_time(
+    cluster: Cluster, api: Any
+) -> None:
+    core = client.CoreV1Api(api)
+    ports = [client.V1ServicePort(port=80)]
+    core.create_namespaced_service(
+        "wire", client.V1Service(metadata=client.V1ObjectMeta(name="web"), spec=client.V1ServiceSpec(ports=ports))
+    )
+    told = list(watch.Watch().stream(core.list_namespaced_service, "wire", timeout_seconds=1))
+    assert [(one["type"], one["object"].metadata.name) for one in told] == [("ADDED", "web")]
+
+
+def test_a_watch_of_the_client_from_a_version_that_is_too_old_is_an_exception_with_410(
+    cluster: Cluster, web: str, api: Any
+) -> None:
+    with pytest.raises(client.ApiException) as expired:
+        list(_watched(client.CustomObjectsApi(api), "1"))
+    assert expired.value.status == 410
+    assert "too old resource version: 1 (" in str(expired.value.reason)
+
+
+def test_a_silent_watch_is_given_up_by_the_client_after_its_own_time(cluster: Cluster, web: str, api: Any) -> None:
+    fault = {"match": {"method": "GET", "path": f"/kubernetes{ROLLOUTS}"}, "do": "silent_watch", "times": 1}
+    cluster.sandbox.world.faults.append([fault])
+    version = cluster.get(web).version
+    events = _watched(client.CustomObjectsApi(api), version, _request_timeout=(2, 0.5))
+    cluster.merge(f"{web}/status", {"status": {"abort": True}})
+    with pytest.raises(ReadTimeoutError):
+        next(events)

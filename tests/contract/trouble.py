@@ -131,6 +131,24 @@ def stop_apiserver(world: World) -> None:
     server.server_close()
 
 
+@contextmanager
+def apiserver_told_to_stop(world: World) -> Iterator[None]:
+    """SIGTERM at the beginning of the block: nobody new is let in, what is open stays open. Killed and ready again after it."""
+    if isinstance(world, ClusterWorld):
+        world.plane.send("kube-apiserver", signal.SIGTERM)
+    else:
+        assert isinstance(world, SandboxWorld)
+        _control(world, apiserver="stopping")
+        world.sandbox.server.shutdown()
+        world.sandbox.server.server_close()
+    try:
+        yield
+    finally:
+        stop_apiserver(world)
+        start_apiserver(world)
+        ready(world)
+
+
 def start_apiserver(world: World) -> None:
     """Started; nothing is waited for."""
     if isinstance(world, ClusterWorld):
@@ -156,12 +174,12 @@ def ready(world: World, path: str = "/apis/argoproj.io/v1alpha1/rollouts") -> No
 
 def killed_while_it_waits(world: World, path: str, body: object, kind: str) -> None:
     """A PATCH lies with the API server when that is killed. Raises what its sender sees; the server is away afterwards."""
-    line = _line(world)
+    line = line_to(world)
     try:
-        line.request("GET", path, headers=_headers(world.user, world))
+        line.request("GET", path, headers=headers_of(world.user, world))
         line.getresponse().read()
         with _frozen(world):
-            line.request("PATCH", path, json.dumps(body), {**_headers(world.user, world), "Content-Type": kind})
+            line.request("PATCH", path, json.dumps(body), {**headers_of(world.user, world), "Content-Type": kind})
             _wait_for_it(world)
             stop_apiserver(world)
         line.getresponse()
@@ -256,10 +274,10 @@ def answers_of_a_start(
 
 def _ask(world: World, ask: Ask) -> Answer:
     """On a connection of its own; code 0 where there is none."""
-    line = _line(world)
+    line = line_to(world)
     raw = None if ask.body is None else json.dumps(ask.body)
     try:
-        line.request(ask.method, ask.path, raw, {**_headers(ask.user, world), "Content-Type": ask.kind})
+        line.request(ask.method, ask.path, raw, {**headers_of(ask.user, world), "Content-Type": ask.kind})
         answer = line.getresponse()
         text = "" if answer.status < 300 else answer.read().decode()
         return Answer(answer.status, dict(answer.getheaders()), text)
@@ -279,7 +297,8 @@ class _Below(http.client.HTTPConnection):
         super().putrequest(method, f"/kubernetes{url}", skip_host, skip_accept_encoding)
 
 
-def _line(world: World) -> http.client.HTTPConnection:
+def line_to(world: World) -> http.client.HTTPConnection:
+    """A connection of its own, not yet opened."""
     if isinstance(world, ClusterWorld):
         trusted = ssl.create_default_context(cafile=str(world.plane.certificate))
         return http.client.HTTPSConnection("127.0.0.1", urlsplit(world.plane.url).port, timeout=15, context=trusted)
@@ -287,7 +306,8 @@ def _line(world: World) -> http.client.HTTPConnection:
     return _Below("127.0.0.1", world.sandbox.server.server_address[1], timeout=15)
 
 
-def _headers(user: str, world: World) -> dict[str, str]:
+def headers_of(user: str, world: World) -> dict[str, str]:
+    """Who asks."""
     return {"Authorization": f"Bearer {token(world, user)}"}
 
 
