@@ -20,9 +20,10 @@ from server.audit.tags import Tag
 from server.core.argo.history import History
 from server.core.argo.state import RolloutState
 from server.core.delivery import StoredDelivery
-from server.core.outcome import Outcome, Plan, Verdict, Write
+from server.core.outcome import Model, Outcome, Plan, Verdict, Write
 from server.core.run import Report, RunSpec
 from server.core.states import FINAL, State, may_follow
+from server.core.text import clean
 from server.db import Utc, stamp
 from server.store import history
 from server.store.tables import joins, notes, runs, target_locks
@@ -99,7 +100,7 @@ class Ledger:
             key = f"{spec.id}/{index}/step_planned"
             journal.append(connection, self.now(), self._entry(spec, key, Tag.STEP_PLANNED, plan.said, index, evidence))
             if index < len(spec.steps):  # what comes after the proof is not what the run is about
-                values = {"plan": plan.model_dump_json(), "judged": plan.judged.revision}
+                values = {"plan": _stored(plan), "judged": clean(plan.judged.revision, 200)}
                 connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(values))
 
     def wrote_last(self, spec: RunSpec, revision: str) -> str | None:
@@ -161,7 +162,7 @@ class Ledger:
         with self.engine.begin() as connection:
             under_way = runs.c.state.in_(_UNDER_WAY)
             query = sa.update(runs).where(runs.c.id == spec.id, under_way)
-            connection.execute(query.values(report=report.model_dump_json(), said=report.said[:500]))
+            connection.execute(query.values(report=_stored(report), said=clean(report.said, 500)))
 
     def ended(self, spec: RunSpec, report: Report) -> Json:
         """Closes the run: last row, state, lock. Returns the chain's head and the incidents that joined."""
@@ -177,8 +178,8 @@ class Ledger:
             )
             values = {
                 "state": report.state.value,
-                "said": report.said[:500],
-                "report": report.model_dump_json(),
+                "said": clean(report.said, 500),
+                "report": _stored(report),
                 "ended_at": self.now(),
                 "waiting_for": None,
             }
@@ -252,7 +253,7 @@ class Ledger:
             return
         entry = self._entry(spec, f"{spec.id}/run_{then.value}", Tag(f"run_{then.value}"), said)
         journal.append(connection, self.now(), entry)
-        values = {"state": then.value, "said": said[:500], "waiting_for": waiting_for}
+        values = {"state": then.value, "said": clean(said, 500), "waiting_for": waiting_for}
         connection.execute(sa.update(runs).where(runs.c.id == spec.id).values(values))
 
     @staticmethod
@@ -260,6 +261,15 @@ class Ledger:
         spec: RunSpec, key: str, tag: Tag, said: str, index: int | None = None, evidence: Json | None = None
     ) -> Entry:
         return run_entry(spec, key, tag, said, index, evidence)
+
+
+def _stored(value: Model) -> str:
+    """As JSON that can be read back. Half a surrogate pair in an upstream's text is no text: it must not keep a run from being closed."""
+    try:
+        return value.model_dump_json()
+    except ValueError:
+        text = json.dumps(value.model_dump(mode="json"), ensure_ascii=False)
+        return clean(text, len(text))
 
 
 def run_entry(

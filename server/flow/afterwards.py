@@ -9,26 +9,28 @@ from server.core.outcome import Finished, Plan, Refusal
 from server.core.run import Report, RunSpec
 from server.core.states import State
 from server.engine.durable import Verbs
-from server.errors import Bug
 from server.flow.act import act, close_intents, settle_a_plan
 from server.flow.needs import World
-from server.flow.trail import Trail, pure
+from server.flow.trail import BUGS, Trail, as_bug, pure
 
 
 async def afterwards(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, report: Report) -> Report:
     """The report, with what was done after it. Only what is proven is followed by anything; only what failed is put back."""
-    await close_intents(verbs, spec, world, trail)
+    try:
+        await close_intents(verbs, spec, world, trail)
+    except BUGS as error:
+        report = _minding(report, f"{_bug(error)}: an intent that was not needed has no outcome")
     if report.state in (State.PROVEN, State.NOTHING_TO_DO):
         for index in range(len(spec.steps), len(spec.steps) + len(spec.after_proof)):
             try:
                 report = await _after_proof(verbs, spec, index, world, trail, report)
-            except Bug as bug:
-                report = _minding(report, f"{spec.step(index).action}: a bug in Ripcord ({bug.said}): look by hand")
+            except BUGS as error:
+                report = _minding(report, f"{spec.step(index).action}: {_bug(error)}: look by hand")
     elif report.state is State.FAILED and spec.on_failure == "put_back" and trail.wrote:
         try:
             report = await _put_back(verbs, spec, world, trail, report)
-        except Bug as bug:
-            report = _minding(report, f"put back: a bug in Ripcord ({bug.said}): look by hand")
+        except BUGS as error:
+            report = _minding(report, f"put back: {_bug(error)}: look by hand")
     return report
 
 
@@ -67,6 +69,10 @@ async def _put_back(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, rep
         move = trail.putting_back()
         said = [move.outcome.said] if isinstance(move, Finished) else ["it was not put back"]
     return _minding(report, f"put back: {'; '.join(said)}")
+
+
+def _bug(error: Exception) -> str:
+    return f"a bug in Ripcord ({as_bug(error).said})"
 
 
 def _minding(report: Report, sentence: str) -> Report:

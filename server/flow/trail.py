@@ -26,6 +26,15 @@ def pure(what: str, do: Callable[[], T]) -> T:
         raise Bug(f"{what}: {type(error).__name__}") from error
 
 
+BUGS = (Bug, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a story raises where it is wrong itself. The engine's own exceptions are none of these: they belong to it."""
+
+
+def as_bug(error: Exception) -> Bug:
+    """The same, as the error that ends a run in words."""
+    return error if isinstance(error, Bug) else Bug(f"the story: {type(error).__name__}")
+
+
 class Trail:
     """One run's memory. Names of checkpoints are numbered by `name`, so that they are the same in every replay."""
 

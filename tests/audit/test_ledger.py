@@ -195,6 +195,28 @@ def test_the_report_and_its_place_in_the_chain_are_read_back(ledger: Ledger) -> 
     assert ledger.report("r-1") == (about, end(State.PROVEN), tuple(closed["head"]))
 
 
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "\udc00"])
+def test_a_text_that_no_database_takes_keeps_no_run_from_being_planned_shown_and_closed(
+    ledger: Ledger, text: str
+) -> None:
+    """It comes from an upstream's JSON, where both can be written; a run that is not closed holds its target for ever."""
+    about = there(ledger, spec())
+    plan = PLAN.model_copy(update={"said": text, "judged": Judged(revision=text, since=NOW), "was": {"phase": text}})
+    ended = Report(state=State.UNPROVEN, said=text, plan=plan, before={"message": text}, ended_at=NOW)
+    ledger.take_target(about)
+    ledger.planned(about, 0, plan)
+    ledger.intend(about, 0, Write(n=1, call=CALL.model_copy(update={"said": text})))
+    ledger.checked(about, 0, 0, verdict().model_copy(update={"said": text}))
+    ledger.progress(about, ended)
+    ledger.ended(about, ended)
+    assert row(ledger, "r-1").state == "unproven"
+    assert ledger.take_target(there(ledger, spec(2))) is None
+    kept = ledger.report("r-1")[1]
+    assert kept is not None
+    assert kept.before["message"] == text.replace("\ud800", "\ufffd").replace("\udc00", "\ufffd")
+    assert verify(ledger.engine).wrong is None
+
+
 # ---- the target's lock ----
 
 

@@ -213,3 +213,18 @@ def test_an_intent_that_the_stop_switch_stopped_gets_its_outcome(world: Runs) ->
 def test_a_plan_without_a_write_is_asked_for_none_of_this(world: Runs) -> None:
     world.moves_.plans = [PLAN.model_copy(update={"calls": ()})]
     assert (run(world).state, world.times("refused")) == ("nothing_to_do", 0)
+
+
+def test_an_intent_whose_outcome_cannot_be_written_down_keeps_no_run_open(world: Runs) -> None:
+    world.moves_, ordinary = Both(), world.outcome
+    world.moves_.needed = False
+
+    def outcome(about: Any, index: int, one: Outcome) -> None:
+        return {}["a bug"] if one.n == 2 else ordinary(about, index, one)
+
+    world.outcome = outcome  # type: ignore[method-assign]
+    told = run(world)
+    assert told.state == "proven"
+    assert remarks(told).mind == (
+        "a bug in Ripcord (0 not sent 2: KeyError): an intent that was not needed has no outcome",
+    )

@@ -478,6 +478,29 @@ def test_a_bug_in_what_is_only_computed_ends_the_run_too(world: Runs, what: str,
     assert (told.state, "KeyError" in told.said) == (state, True)
 
 
+def test_a_report_that_cannot_be_written_down_closes_the_run_all_the_same(world: Runs) -> None:
+    """Else it would hold its target for ever, and every later incident would join it."""
+    ordinary, tried = world.ended, []
+
+    def ended(about: Any, report: Any) -> Any:
+        tried.append(report)
+        return ordinary(about, report) if len(tried) == 2 else {}["a bug"]
+
+    world.ended = ended  # type: ignore[method-assign]
+    told = run(world)
+    assert (told.state, told.said) == (
+        "proven", "a bug in Ripcord (end: KeyError): it ended so, and what it saw could not be kept",
+    )  # fmt: skip
+    assert told.engine.told == [("n-r-1", "ended", {"joined": []})]
+
+
+@pytest.mark.parametrize(("answered", "state"), [("look", "refused"), ("write", "unproven"), ("check", "unproven")])
+def test_an_answer_that_no_step_should_give_ends_the_run_as_a_bug_does(world: Runs, answered: str, state: str) -> None:
+    setattr(world, answered, lambda *args: {"at": "never"})
+    told = run(world)
+    assert (told.state, told.said.startswith("a bug in Ripcord")) == (state, True)
+
+
 def test_a_bug_in_the_wording_changes_no_result(world: Runs) -> None:
     world.moves_ = Broken("remarks")
     told = run(world)
