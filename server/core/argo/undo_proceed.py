@@ -124,4 +124,10 @@ def _asleep(story: Story) -> bool:
         return bool(state.cur == facts["cur"])
     if story.of_kind("release") and PAUSE not in state.pauses and state.controller_pause:
         return True
-    return bool(story.of_kind("promote")) and state.promote_full and state.cur != state.sta
+    return bool(story.of_kind("promote")) and state.promote_full and not _live(story)
+
+
+def _live(story: Story) -> bool:
+    """Whether the target is stable and, where there is an active Service, behind that."""
+    state = story.last
+    return state.cur == state.sta and state.active.selects in ("", state.cur)

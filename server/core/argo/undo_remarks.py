@@ -51,21 +51,20 @@ def _mind(story: Story) -> tuple[str, ...]:
         lines.append(f"the way back to {target} is not at its end{waits}")
     if state.exists and state.cur not in ("", facts["cur"], facts["target"]):
         lines.append(f"{short(state.cur, facts['cur'], facts['target'])} was released meanwhile")
+    if story.act is not None:
+        lines += _gates(story)
     if story.of_kind("undo"):
-        lines += _again(story)
+        bad = short(facts["cur"], facts["target"])
+        lines.append(f"spec no longer holds what was released: whatever applies {bad} again brings it back")
     return tuple(lines)
 
 
-def _again(story: Story) -> list[str]:
-    """What a pipeline that runs once more would do; while the old pods run, the controller asks no gate for them."""
+def _gates(story: Story) -> list[str]:
+    """While the bad version's pods run, the controller asks no gate for them, whatever a pipeline that runs once more does."""
     state, facts = story.last, story.facts
-    bad = short(facts["cur"], facts["target"])
-    lines = [f"spec no longer holds what was released: whatever applies {bad} again brings it back"]
     left = state.replica_set(str(facts["cur"]))
     until = runs_until(left, state.date) if left is not None and arrived(story) else None
-    if until is not None and facts["strategy"] == "blue-green":
-        lines.insert(0, words.without_gate(until))
-    return lines
+    return [words.without_gate(until)] if until is not None and facts["strategy"] == "blue-green" else []
 
 
 def _done(story: Story) -> str:

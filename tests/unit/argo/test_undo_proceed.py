@@ -226,3 +226,18 @@ def test_a_restore_that_paused_is_released_and_no_template_is_written() -> None:
     world.active = STA
     after = world.look(2)
     assert isinstance(ask(plan, [seen, after], [outcome("done", 1, n=3, what="release")]), Finished)
+
+
+def test_skipped_gates_that_the_controller_overlooked_are_woken_where_stable_is_current_and_not_active() -> None:
+    world = BlueGreen().taken_back().remembers(wrote=(CUR,))
+    plan, seen = planned_switch(world, SKIP)
+    world.status["promoteFull"] = True
+    looks, done = [seen], [outcome("done", 0.5, n=2, what="promote")]
+    for second in (1.0, 2.0, 3.6):
+        looks.append(living(world, second))
+    move = ask(plan, looks, done)
+    assert isinstance(move, Write)
+    assert (kind(move), move.woken) == ("wake", True)
+    world.active = STA
+    looks.append(living(world, 7))
+    assert isinstance(ask(plan, looks, done), Finished), "the Service is there"

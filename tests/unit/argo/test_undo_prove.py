@@ -109,3 +109,15 @@ def test_a_way_back_that_is_not_at_its_end_is_said() -> None:
     world.status["pauseConditions"] = [{"reason": "BlueGreenPause"}]
     words = remarks(made, [seen, world.look(3)], DONE, None)
     assert words.mind[0] == "the way back to 5c4b is not at its end, now waiting: BlueGreenPause"
+
+
+def test_so_it_does_where_only_the_pause_of_somebodys_restore_was_ended() -> None:
+    world = BlueGreen().taken_back().remembers(wrote=(CUR,))
+    world.status["pauseConditions"] = [{"reason": "BlueGreenPause", "startTime": stamp(at(-5))}]
+    made, seen = planned_switch(world)
+    world.status["pauseConditions"], world.active = [], STA
+    world.deadlines[CUR] = stamp(at(240))
+    words = remarks(made, [seen, world.look(3)], [outcome("done", 1, n=3, what="release")], None)
+    until = f"{at(240):%H:%M:%S}Z"
+    assert words.done == "ended the pause before 5c4b"
+    assert words.mind == (f"until {until} a retry, or applying the bad version again, makes it live without any gate",)
