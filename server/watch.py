@@ -52,6 +52,8 @@ class Watch:
             log.info("target %s: not seen this minute: %s", name, error.said)
         except sa.exc.DBAPIError as error:
             log.warning("target %s: what was seen could not be kept (%s)", name, type(error.orig).__name__)
+        except Exception:  # one that is strange must not keep the others from being remembered
+            log.exception("target %s: a bug while looking at it", name)
 
     def _run(self) -> None:
         while not self._over.is_set():
