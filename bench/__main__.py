@@ -28,7 +28,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from bench import cluster
+from bench import cluster, runbooks
 from bench.load import blast
 from bench.page import cores, line, say
 from bench.processes import free_port, started, wait_ready, weigh
@@ -118,13 +118,18 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="ripcord bench", description="What is measured, on one page.")
     parser.add_argument("--events", type=int, default=2000, help="in one burst")
     parser.add_argument(
-        "--rounds", type=int, help="bursts, each with a fresh database (3); with --cluster: aborts (50)"
+        "--rounds",
+        type=int,
+        help="bursts, each with a fresh database (3); with --cluster: aborts (50); with --runbooks: of each story (3)",
     )
     parser.add_argument("--samples", type=int, default=100, help="events one at a time")
     parser.add_argument("--acts", type=int, default=12, help="rollouts aborted one at a time")
     parser.add_argument("--postgresql", metavar="URL", help="a server where databases may be made; default: SQLite")
     parser.add_argument("--cluster", action="store_true", help="instead: aborts on the real control plane (needs Go)")
+    parser.add_argument("--runbooks", action="store_true", help="instead: each shipped runbook, hop by hop")
     given = parser.parse_args(arguments)
+    if given.runbooks:
+        return runbooks.main(3 if given.rounds is None else given.rounds)
     if given.cluster:
         return cluster.main(50 if given.rounds is None else given.rounds)
     given.rounds = 3 if given.rounds is None else given.rounds
