@@ -14,7 +14,7 @@ from typing import Any
 
 from sandbox.demo_doors import Doors, Json
 from sandbox.demo_incidents import BLUE_GREEN, CANARY, FLAG, Incident
-from sandbox.demo_release import NAME, NAMESPACE, PATH
+from sandbox.demo_release import NAME, NAMESPACE, PATH, promote_wholly
 
 _WEB, _API = "production/web-frontend", f"{NAMESPACE}/{NAME}"
 _ABORT = {"method": "PATCH", "path": "/kubernetes/*/rollouts/web-frontend/status"}
@@ -111,6 +111,11 @@ FAULTS: Mapping[str, Fault] = {
         "PagerDuty answers four requests with 429",
         CANARY,
         _wire({"path": "/pagerduty/incidents*"}, "status", status=429, times=4),
+    ),
+    "promoted-already": Fault(
+        "the bad version is stable already, an abort would do nothing: the one before is put back (undo)",
+        BLUE_GREEN,
+        promote_wholly,
     ),
     "service-put-back": Fault(
         "a GitOps tool puts the active Service back on the bad version", BLUE_GREEN, _nothing, _put_back

@@ -64,6 +64,13 @@ def release(doors: Doors, application: str) -> str:
     return new
 
 
+def promote_wholly(doors: Doors) -> None:
+    """As `kubectl argo rollouts promote --full`: the last check is not waited for, and the version is stable."""
+    doors.kubernetes("PATCH", f"{PATH}/status", {"status": {"promoteFull": True}})
+    _until(doors, "the new version is stable", _stable)
+    time.sleep(1.1)  # as above: it is stable since a whole second before the alert
+
+
 def _test_once(doors: Doors) -> None:
     """Five times in two minutes is right in life, and too long for a spectator."""
     path = f"{ARGO}/{NAMESPACE}/analysistemplates/smoke-test"
@@ -91,6 +98,11 @@ def _live(status: Json) -> bool:
     new, blue_green = status["currentPodHash"], status["blueGreen"]
     check = blue_green.get("postPromotionAnalysisRunStatus") or {}
     return new != status["stableRS"] and blue_green.get("activeSelector") == new and check.get("status") == "Running"
+
+
+def _stable(status: Json) -> bool:
+    completed = [one["status"] for one in status.get("conditions") or () if one["type"] == "Completed"]
+    return status["stableRS"] == status["currentPodHash"] and completed == ["True"]
 
 
 def _until(doors: Doors, what: str, so: Callable[[Json], bool]) -> Json:

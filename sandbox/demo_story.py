@@ -233,11 +233,19 @@ def _verbs(row: Json, found: re.Match[str]) -> tuple[str, str]:
         return f"turned off {named}", f"turn off {named}"
     if found.re is _SERVICE:
         return f"switched {named} back", f"switch {named} back"
-    if '"/status/message"' in row["body"]:
-        return f"woke the controller for {named}", f"wake the controller for {named}"
-    if "/status/abort" in row["body"]:
-        return f"aborted {named}", f"abort {named}"
-    return f"changed {named}", f"change {named}"
+    done, wish = _VERBS.get(json.loads(row["body"])[-1]["path"], ("changed", "change"))
+    return f"{done} {named}", f"{wish} {named}"
+
+
+_VERBS = {
+    "/status/message": ("woke the controller for", "wake the controller for"),
+    "/metadata/annotations/ripcord~1wake": ("woke the controller for", "wake the controller for"),
+    "/status/abort": ("aborted", "abort"),
+    "/spec/template": ("undid the release of", "undo the release of"),
+    "/status/pauseConditions": ("ended the pause of", "end the pause of"),
+    "/status/promoteFull": ("skipped the gates of", "skip the gates of"),
+}
+"""By the last operation of its JSON patch: those before it are tests."""
 
 
 def _place(part: Part, state: Json) -> str:

@@ -134,7 +134,9 @@ def test_the_help_gives_each_fault_a_clause() -> None:
     played = play("--help", seconds=20)
     assert played.returncode == 0
     named = re.findall(r"^  ([a-z0-9-]+)  +(\S+ .+)$", played.stdout, re.MULTILINE)
-    assert {"controller-down", "swallowed-write", "flag-approval", "service-put-back"} <= {name for name, _ in named}
+    assert {"controller-down", "swallowed-write", "flag-approval", "promoted-already", "service-put-back"} <= {
+        name for name, _ in named
+    }
 
 
 def test_behind_a_502_it_proves_all_the_same_stays_up_and_with_ctrl_c_takes_its_server_along(tmp_path: Path) -> None:
@@ -159,6 +161,18 @@ def test_behind_a_502_it_proves_all_the_same_stays_up_and_with_ctrl_c_takes_its_
     assert process.returncode == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_a_version_that_is_stable_already_is_undone_and_proven(tmp_path: Path) -> None:
+    played = play("--fault", "promoted-already", RIPCORD_DATABASE_URL=f"sqlite:///{tmp_path / 'demo.db'}")
+    assert played.returncode == 0, played.stdout + played.stderr
+    done = re.findall(r"Ripcord: (.+) \(PATCH answered 200\)", played.stdout)
+    assert done == ["undid the release of production/api-backend"], "no abort, which would do nothing"
+    assert (
+        len(re.findall(r"^    Ripcord: api-backend is back on stable\. PROVEN in \d", played.stdout, re.MULTILINE)) == 1
+    )
+    assert "fast, its pods are all ready" in played.stdout
+    assert "Proven:    1 of 1: api-backend\n" in played.stdout
 
 
 LATER = {"service-put-back"}
