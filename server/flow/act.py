@@ -87,7 +87,7 @@ async def act(
             return None if trail.wrote else trail.refused(_unread(look))
         await verbs.sleep(UNREAD_AFTER)
     outcome = move.outcome
-    if await _resolved(verbs, spec, world, trail, outcome):
+    if await resolved(verbs, spec, world, trail, outcome):
         return None
     if outcome.kind == "refused" and not trail.wrote:
         return "again" if outcome.cause == "conflict" else trail.refused(outcome.said)
@@ -98,13 +98,13 @@ def _unread(look: Json) -> str:
     return f"it could not be read: {look['unread']}"
 
 
-async def _resolved(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, outcome: Outcome) -> bool:
+async def resolved(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, outcome: Outcome) -> bool:
     """An effect whose answer never came was found by reading: its row gets its outcome."""
     unknown = [o for o in trail.done if o.n == outcome.n and o.kind == "unknown"]
     if outcome.kind != "done" or not unknown or any(o.n == outcome.n and o.kind == "done" for o in trail.done):
         return False
     await verbs.step(trail.name("found"), world.outcome, spec, trail.index, trail.numbered(outcome))
-    trail.done.append(outcome)
+    trail.found(outcome)
     return True
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from server.core.outcome import LookAgain, Verdict, Write
+from server.core.outcome import Finished, LookAgain, Verdict, Write
 from server.core.run import CheckSpec, Report, RunSpec, Truth
 from server.core.states import State
 from server.db import unstamp
 from server.engine.durable import Verbs
+from server.flow.act import resolved
 from server.flow.needs import World
 from server.flow.trail import Trail, pure
 
@@ -30,7 +31,9 @@ async def prove(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, write_o
         report = await _one_check(verbs, spec, number, check, world, trail, write_once)
         if report is not None:
             return report
-    if not trail.the_plan.calls or not trail.wrote:
+    if trail.unclear and trail.seen:
+        await _found(verbs, spec, world, trail, trail.proceed())
+    if not trail.acted:
         found = [outcome.said for outcome in trail.done if outcome.kind == "noop"]
         return trail.ended(State.NOTHING_TO_DO, trail.the_plan.somebody or (found or [trail.the_plan.said])[-1])
     return trail.ended(State.PROVEN, trail.verdict.said if trail.verdict else "proven")
@@ -116,4 +119,11 @@ async def _between(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, writ
         await write_once(verbs, spec, world, trail, move)
     elif isinstance(move, LookAgain):
         pause = min(pause, max(move.after, 0.05))
+    await _found(verbs, spec, world, trail, move)
     await verbs.sleep(pause)
+
+
+async def _found(verbs: Verbs, spec: RunSpec, world: World, trail: Trail, move: object) -> None:
+    """A write whose answer never came, and whose effect only the proof has read: its row gets its outcome too."""
+    if isinstance(move, Finished):
+        await resolved(verbs, spec, world, trail, move.outcome)

@@ -46,6 +46,7 @@ class Trail:
         self.done: list[Outcome] = []
         self.all_done: list[Outcome] = []
         self.intended = self.note_begun = False
+        self.acted = False  # whether a write that was planned took effect, or may have; a wake alone was nobody's plan
         self.pending: dict[int, tuple[int, str]] = {}  # n -> step, process: intended beside another write, not sent yet
         self.stopped: str | None = None
         self.guarded: str | None = None
@@ -179,8 +180,20 @@ class Trail:
         self.all_done.append(outcome)
         self.done.append(outcome.model_copy(update={"n": n}))
         self.now = max(self.now, outcome.at)
+        self.acted |= bool(self.the_plan.calls) and outcome.kind in ("done", "unknown")
         if self.budget_from is None and outcome.kind in ("done", "noop", "unknown"):
             self.budget_from = outcome.at
+
+    @property
+    def unclear(self) -> bool:
+        """Whether it is open what became of a write."""
+        clear = {one.n for one in self.all_done if one.kind == "done"}
+        return any(one.kind == "unknown" and one.n not in clear for one in self.all_done)
+
+    def found(self, outcome: Outcome) -> None:
+        """What became of a write whose answer never came, as reading shows it."""
+        self.all_done.append(self.numbered(outcome))
+        self.done.append(outcome)
 
     def stop(self, reason: str, n: int) -> None:
         """The stop switch came on between look and write: nothing was intended."""
