@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
+from sandbox.argo import basic
 from sandbox.argo.names import Object, available, wanted
 from sandbox.argo.view import View
 
@@ -68,10 +69,9 @@ def surge(view: View) -> int:
 
 
 def desired_basic(view: View) -> tuple[int, int]:
-    """(canary pods, stable pods) without traffic routing: pods are the traffic."""
-    canary, weight = _canary_scale(view)
-    count = pods_for(view, weight) if canary is None else canary
-    return min(count, view.replicas), view.replicas - min(count, view.replicas)
+    """(canary pods, stable pods) without traffic routing, as far as this pass may go."""
+    _pods, weight = _canary_scale(view)
+    return basic.pods(view, weight, max_weight(view))
 
 
 def at_desired(view: View, weights: Object | None) -> bool:

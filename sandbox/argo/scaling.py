@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sandbox.argo import counts
-from sandbox.argo.names import DEADLINE, DESIRED, Object, available, hash_of, moment, notes, rfc3339, wanted
+from sandbox.argo import basic, counts
+from sandbox.argo.names import DEADLINE, DESIRED, REVISION, Object, available, hash_of, moment, notes, rfc3339, wanted
 from sandbox.argo.passing import Pass
 from sandbox.argo.view import View
 
@@ -124,31 +124,26 @@ def _referenced(view: View, replicaset: Object) -> bool:
 
 
 def _reconcile_basic(now: Pass) -> None:
-    """Pods are the traffic: up within the surge, down within what may be unavailable."""
+    """Pods are the traffic: stable first, then the canary, then what is neither; one of them in a pass."""
     view = now.view
-    for replicaset in [rs for rs in view.replicasets if notes(rs).get(DEADLINE)]:
-        remove_deadline(view, replicaset)
+    for replicaset in (view.new, view.stable):
+        if replicaset is not None:
+            remove_deadline(view, replicaset)
     canary, stable = counts.desired_basic(view)
-    if view.promoted or view.stable is None or view.stable is view.new:
-        canary, stable = view.replicas, 0
-    both = [(view.new, canary)] if view.stable is view.new else [(view.stable, stable), (view.new, canary)]
-    goals = [(rs, goal) for rs, goal in both if rs is not None]
-    pods = sum(wanted(rs) for rs in view.replicasets)
-    room = view.replicas + counts.surge(view) - pods
-    for replicaset, goal in goals:
-        if wanted(replicaset) < goal and room > 0:
-            scale(view, replicaset, min(goal, wanted(replicaset) + room))
-            return
-    _shrink(view, [*((rs, 0) for rs in view.others), *reversed(goals)])
+    if view.stable is not None and view.stable is not view.new and scale(view, view.stable, stable):
+        return
+    if view.new is not None and scale(view, view.new, canary):
+        return
+    _end_others(view)
 
 
-def _shrink(view: View, goals: list[tuple[Object, int]]) -> None:
-    spare = sum(available(rs) for rs in view.replicasets) - (view.replicas - int(view.replicas * 0.25))
-    for replicaset, goal in goals:
-        if wanted(replicaset) <= goal:
-            continue
-        idle = wanted(replicaset) - available(replicaset)
-        fewer = min(wanted(replicaset) - goal, idle + max(0, spare))
-        if fewer > 0:
-            scale(view, replicaset, wanted(replicaset) - fewer)
-            return
+def _end_others(view: View) -> None:
+    """Pods that are not ready go at once, the others as far as enough stay ready; the newest version first."""
+    others = [rs for rs in view.others if wanted(rs)]
+    for replicaset in others:
+        scale(view, replicaset, min(wanted(replicaset), available(replicaset)))
+    spare = sum(available(rs) for rs in view.replicasets) - (view.replicas - basic.unavailable(view))
+    for replicaset in sorted(others, key=lambda rs: -int(notes(rs).get(REVISION, "0"))):
+        fewer = min(wanted(replicaset), max(0, spare))
+        if fewer and scale(view, replicaset, wanted(replicaset) - fewer, drop_deadline=True):
+            spare -= fewer

@@ -1,6 +1,6 @@
 """The sandbox's controller goes through the states of the recorded one, in their order.
 
-Where it is coarser than the recording, the story says so in `coarser`: each entry is one of the four functions below.
+Where it is coarser than the recording, the story says so in `coarser`: each entry is one of the five functions below.
 """
 
 from __future__ import annotations
@@ -46,6 +46,22 @@ def counts_alone_left_out(lines: list[str]) -> list[str]:
 def pods_left_out(lines: list[str]) -> list[str]:
     """Pods of one ReplicaSet become ready together here, one by one in life; some recordings leave them out."""
     return [line for line in lines if not _only(line, "replicaset", {"replicas", "available"})]
+
+
+def ways_of_counts_left_out(lines: list[str]) -> list[str]:
+    """Where pods become ready one by one the sums, and Available with them, take another way to the same end."""
+    kept = []
+    for line in lines:
+        kind, name, change = line.split(" ", 2)
+        if kind == "rollout":
+            fields = {
+                key: value for key, value in json.loads(change).items() if key not in {*COUNTS} - {"updatedReplicas"}
+            }
+            fields.get("conditions", {}).pop("Available", None)
+            fields = {key: value for key, value in fields.items() if value != {}}
+            line = f"{kind} {name} {json.dumps(fields, sort_keys=True)}" if fields else ""
+        kept.append(line)
+    return [line for line in kept if line]
 
 
 def deadlines_left_out(lines: list[str]) -> list[str]:
@@ -128,6 +144,17 @@ STORIES = [
     ),
     Story("11", play_until_ms=6400),  # the recording ends before anything flips
     Story("12", rollout(abortScaleDownDelaySeconds=3)),
+    Story(
+        "14",
+        rollout(steps=[{"setWeight": 50}, {"pause": {}}], trafficRouting=None),
+        coarser=(pods_left_out, ways_of_counts_left_out),
+    ),
+    Story(
+        "15",
+        rollout(steps=[{"setWeight": 50}, {"pause": {}}], trafficRouting=None, canaryService=None, stableService=None),
+        coarser=(pods_left_out, ways_of_counts_left_out),
+        leave_out_kinds=("service",),
+    ),
     Story(
         "16",
         rollout(abortScaleDownDelaySeconds=2),
