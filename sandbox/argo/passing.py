@@ -21,7 +21,8 @@ class Pass:
     pointers: dict[str, Object | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.weights = deepcopy((self.view.status.get("canary") or {}).get("weights"))
+        routed = self.view.canary.get("trafficRouting")  # without it no weights are told, whatever was told before
+        self.weights = deepcopy((self.view.status.get("canary") or {}).get("weights")) if routed else None
 
     @property
     def aborted(self) -> bool:
