@@ -33,6 +33,11 @@ NAME, VERSION, EXECUTOR = "ripcord", "1", "local"
 """Stored with every run and never changed: a run under another version or executor would not be taken up again."""
 
 
+class Ending(BaseException):
+    """This process is being ended in the middle of a step. No Exception: the library would record that as the step's result, and
+    the workflow as over, and nobody would take it up again."""
+
+
 class Verbs(Protocol):
     """What a story may ask of the engine."""
 
@@ -201,13 +206,13 @@ class Engine:
                 return {"is": do()}
             except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
                 if self._stopping.is_set():
-                    raise
+                    raise Ending(name) from error
                 log.warning("step %s: the database does not answer (%s), trying again", name, type(error).__name__)
                 self._stopping.wait(pause)
                 pause = min(pause * 2, 5.0)
             except Exception as error:
                 if self._stopping.is_set():
-                    raise
+                    raise Ending(name) from error
                 log.exception("step %s: a bug", name)
                 return {"bug": f"{name}: {type(error).__name__}"}
 

@@ -15,13 +15,13 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def launch(database_url: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def launch(database_url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts the child process; all are ended afterwards."""
     migrate.upgrade(database_url)
     children: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
-        child = subprocess.Popen([sys.executable, "-m", "tests.engine.child", database_url, str(tmp_path)])
+    def start(module: str = "child") -> subprocess.Popen[bytes]:
+        child = subprocess.Popen([sys.executable, "-m", f"tests.engine.{module}", database_url, str(tmp_path)])
         children.append(child)
         return child
 
@@ -84,3 +84,18 @@ def test_a_second_executing_process_is_refused(
     with pytest.raises(Misconfigured, match="another process already executes runs"):
         second.take(patience=0.0)
     second.release()
+
+
+@pytest.mark.parametrize("trouble", ["database", "other"])
+def test_a_story_that_is_stopped_in_a_step_that_cannot_be_done_goes_on_at_the_next_start(
+    launch: Callable[..., subprocess.Popen[bytes]], tmp_path: Path, trouble: str
+) -> None:
+    """The library takes an exception for the step's result and the workflow for over: its run would stand under way for ever."""
+    (tmp_path / "trouble").write_text(trouble)
+    child = launch("stopped")
+    eventually((tmp_path / "tried").exists, within=30)
+    child.send_signal(signal.SIGTERM)
+    child.wait(30)
+    (tmp_path / "trouble").unlink()
+    launch("stopped")
+    eventually((tmp_path / "finished").exists, within=30)
