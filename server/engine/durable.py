@@ -167,8 +167,8 @@ class Engine:
 
     def stop(self, seconds: int = 2) -> None:
         """Ends executing; what is under way is taken up at the next launch."""
-        self.alive = False
         self._stopping.set()
+        self.alive = False
         DBOS.destroy(workflow_completion_timeout_sec=seconds)
         if self._own is not None:
             self._own.dispose()

@@ -30,8 +30,8 @@ def main(url: str, folder: Path) -> None:
         if trouble.exists():
             if trouble.read_text() == "database":
                 raise DATABASE
-            over.wait()  # what fails for any other reason fails once the process is being torn down
-            threading.Event().wait(0.2)
+            while engine.alive:  # what fails for any other reason fails once the process is being torn down
+                threading.Event().wait(0.02)
             raise OTHER
         return "done"
 
