@@ -59,6 +59,9 @@ class ControlPlane:
         self._etcd_port, self._peer_port, self._port, self._manager_port = _free_ports(4)
         self.url = f"https://127.0.0.1:{self._port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._kept: set[str] | None = None
+        self._table = threading.RLock()
+        self._over = threading.Event()
         self._kubelet: Kubelet | None = None
         self._access: access.Everywhere | None = None
         self._asked: list[Object] = []
@@ -92,6 +95,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Ends exactly what was started, and takes the folder away."""
+        self._over.set()
         for player in (self._access, self._kubelet):
             if player is not None:
                 player.stop()
@@ -177,6 +181,21 @@ class ControlPlane:
                 f"--healthzPort={health}",
             ],
         )  # fmt: skip
+        if self._kept is not None:
+            self._kept.add(name)
+
+    def keep_controllers(self) -> None:
+        """From now on a controller that ends by itself is started again, as in life: one that cannot renew its Lease does."""
+        self._kept = {name for name in self._processes if name == "rollouts-controller"}
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _keep(self) -> None:
+        while not self._over.wait(0.5):
+            with self._table:
+                for name in self.ended():
+                    if self._kept and name in self._kept:
+                        self._say(f"{name} has ended by itself and is started again")
+                        self.start_controller(name)
 
     def stop_controller(self, name: str = "rollouts-controller", how: signal.Signals = signal.SIGKILL) -> None:
         """Its Lease stands from now on."""
@@ -237,10 +256,14 @@ class ControlPlane:
         return self.folder.path / "apiserver" / "apiserver.crt"
 
     def _run(self, name: str, command: list[str]) -> None:
-        self._processes[name] = self.folder.start(name, command)
+        with self._table:
+            if not self._over.is_set():
+                self._processes[name] = self.folder.start(name, command)
 
     def _end(self, name: str, how: signal.Signals) -> None:
-        self.folder.end(self._processes.pop(name), how)
+        with self._table:
+            process = self._processes.pop(name)
+        self.folder.end(process, how)
 
     def wait(self, what: str, look: Callable[[], bool], within: float) -> None:
         """Until it holds; a part that has ended meanwhile is the answer."""
@@ -249,8 +272,8 @@ class ControlPlane:
             with suppress(urllib3.exceptions.HTTPError, OSError, Refused):
                 if look():
                     return
-            for name, process in self._processes.items():
-                if process.poll() is not None:
+            for name, process in list(self._processes.items()):
+                if process.poll() is not None and name not in (self._kept or ()):
                     raise NotStarted(f"{name} ended with {process.returncode}: {self.folder.tail(name)}")
             if time.monotonic() > deadline:
                 tails = "\n".join(f"{name}: {self.folder.tail(name)[-400:]}" for name in self._processes)

@@ -49,6 +49,7 @@ def plane() -> Iterator[ControlPlane]:
     """The real control plane, once for a session: each start of its controller costs 15 to 20 s."""
     # Where Go is missing this fails: what cannot run is no pass.
     with ControlPlane(parts.get(parts.chosen_release(), _say), _say) as running:
+        running.keep_controllers()
         yield running
 
 

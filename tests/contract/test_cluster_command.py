@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.cluster.api import Api, Object
 from tests.cluster.folder import Folder, sweep
 from tests.cluster.scene import ROLLOUT
+from tests.cluster.start import LEASE, ControlPlane
 from tests.support.processes import ROOT, Process, clean_environment
 from tests.support.waiting import eventually
 
@@ -46,11 +47,23 @@ def _alive(pids: dict[int, str]) -> list[str]:
     return [name for pid, name in pids.items() if _state(pid) not in ("", "Z", "X")]
 
 
+def _leader(plane: ControlPlane) -> str:
+    return str(plane.api().get(LEASE)["spec"]["holderIdentity"])
+
+
 def _state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+@pytest.mark.cluster
+def test_in_the_tests_a_controller_that_ends_by_itself_is_started_again(plane: ControlPlane) -> None:
+    """One that cannot renew its Lease for 10 s ends itself, and would take every test after it along."""
+    before = _leader(plane)
+    plane.send("rollouts-controller", signal.SIGTERM)
+    eventually(lambda: _leader(plane) != before and plane.leads(), within=60, what="another one leads")
 
 
 @pytest.mark.cluster
