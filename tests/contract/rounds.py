@@ -159,7 +159,7 @@ class Rounds:
 
         with ThreadPoolExecutor(len(self.canaries)) as pool:
             wrong = [line for lines in pool.map(follow, self.canaries) for line in lines]
-        assert wrong == []
+        assert wrong == [], "\n".join(wrong)
 
     # ---- one round ----
 
