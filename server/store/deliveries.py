@@ -95,7 +95,9 @@ def waiting(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(sa.func.count()).where(deliveries.c.state == NEW)).scalar_one())
 
 
-_SHOWN = (deliveries.c.id, deliveries.c.received_at, deliveries.c.parsed)
+_SHOWN = tuple(
+    deliveries.c[name] for name in ("id", "received_at", "parsed", "trigger", "event_key", "event_type", "incident")
+)
 
 
 def _oldest(columns: Sequence[sa.Column[Any]], n: int) -> sa.Select[Any]:
@@ -104,4 +106,16 @@ def _oldest(columns: Sequence[sa.Column[Any]], n: int) -> sa.Select[Any]:
 
 
 def _stored(row: sa.Row[Any]) -> StoredDelivery:
-    return StoredDelivery(id=row.id, received_at=row.received_at, delivery=Delivery.model_validate_json(row.parsed))
+    return StoredDelivery(id=row.id, received_at=row.received_at, delivery=_delivery(row))
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    """Where somebody changed what was read of its bytes, as little as the columns say: one row must not keep the others from
+    being started, and its story reads the signed bytes anew anyway."""
+    try:
+        return Delivery.model_validate_json(row.parsed)
+    except ValueError:
+        columns = {name: getattr(row, name) for name in ("event_key", "event_type", "incident")}
+        nothing = {"auth": "internal", "webhook_id": None, "occurred_at": None, "body_sha256": ""}
+        trigger = "pagerduty_action" if row.trigger == "pagerduty_action" else "pagerduty_v3"
+        return Delivery.model_validate({**columns, **nothing, "trigger": trigger})

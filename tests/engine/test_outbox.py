@@ -149,6 +149,17 @@ def test_a_bug_in_settling_leaves_the_message_to_its_story(house: House) -> None
     assert eventually(lambda: house.states() == [STARTED])
 
 
+@pytest.mark.parametrize("changed", [{"parsed": "{}"}, {"parsed": "no JSON", "trigger": "nobody"}])
+def test_a_row_that_somebody_damaged_keeps_no_other_from_being_started(house: House, changed: dict[str, str]) -> None:
+    damaged, whole = put(house.inbox, message()), put(house.inbox, message())
+    with house.writing.begin() as connection:
+        connection.execute(sa.update(table).where(table.c.id == damaged.id).values(changed))
+    house.dispatcher().start()
+    assert eventually(lambda: house.started == [damaged.id, whole.id])
+    with house.reading.connect() as connection:
+        assert deliveries.load(connection, damaged.id) is not None
+
+
 def test_a_burst_holds_a_start_back_for_a_tenth_of_a_second_at_most(house: House) -> None:
     put(house.inbox, message())
     house.dispatcher(last_big_commit=time.monotonic).start()
