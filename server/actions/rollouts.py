@@ -80,12 +80,16 @@ def _cannot_switch(plan: Plan, clients: Clients, n: int) -> Outcome | None:
 
 
 def _before_us(answer: Json) -> str:
-    """Whose abort stood there before ours: the answer shows it acknowledged, or set by another's hand alone."""
-    status = part(answer, "status")
+    """Whose abort stood there before ours: the answer shows it acknowledged, or set by another's hand alone.
+
+    Where the flag is ours alone it was we who set it: the acknowledgement is that of an abort which somebody has just retried.
+    """
+    status, owner = part(answer, "status"), sole_owner(answer)
+    if owner == "ripcord":
+        return ""
     if status.get("abortedAt"):
         return f"acknowledged at {text(status.get('abortedAt'))[11:19]}Z"
-    owner = sole_owner(answer)
-    return f"by {owner}" if owner not in ("", "ripcord") else ""
+    return f"by {owner}" if owner else ""
 
 
 def _refused(error: Refused, evidence: Json, at: datetime, n: int) -> Outcome:

@@ -148,6 +148,14 @@ def test_an_answer_that_shows_anothers_hand_on_the_flag_changed_nothing() -> Non
     assert write(answer).kind == "noop"
 
 
+def test_an_answer_that_shows_the_flag_as_ours_alone_is_our_abort_although_an_older_one_was_acknowledged() -> None:
+    """Somebody aborted and retried, and the controller has not looked since: the acknowledgement is of the first abort."""
+    fields: dict[str, Any] = {"f:status": {"f:abort": {}}}
+    owned = {"managedFields": [{"manager": "ripcord", "fieldsV1": fields}]}
+    outcome = write({"metadata": owned, "status": {"abort": True, "abortedAt": "2026-11-24T03:11:00Z"}})
+    assert (outcome.kind, outcome.said) == ("done", planned()[0].calls[0].said)
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "cause"),
     [
