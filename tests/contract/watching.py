@@ -25,6 +25,8 @@ class Watch:
         self._line = line_to(world)
         self._line.request("GET", f"{path}?{urlencode({'watch': '1', **query})}", headers=headers_of(world.user, world))
         self._answer = self._line.getresponse()
+        if self._line.sock is not None:
+            self._line.sock.settimeout(120)  # silence is nothing wrong
         self.code = self._answer.status
         self.headers: Mapping[str, str] = dict(self._answer.getheaders())
         self.events: list[Object] = []
