@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import ValidationError
 
 from server.core.argo.state import RolloutState, percent, short
+from server.core.flag.state import FlagState, word
+from server.core.flag.words import NO_OFF
 from server.core.outcome import Json
-from server.web.view import visible
+from server.web.view import clock, day, visible
 
 
 @dataclass(frozen=True)
@@ -39,25 +42,87 @@ def pairs(before: Json, after: Json) -> tuple[Pair, ...]:
     """What both looks saw; nothing where there was no look."""
     if not before:
         return ()
+    after = after or before
     try:
-        return tuple(_rollout(RolloutState.model_validate(before), RolloutState.model_validate(after or before)))
+        return tuple(_rollout(RolloutState.model_validate(before), RolloutState.model_validate(after)))
     except ValidationError:
-        return tuple(_plain(before, after or before))
+        pass
+    try:
+        return tuple(_flag(FlagState.model_validate(before), FlagState.model_validate(after)))
+    except ValidationError:
+        return tuple(_plain(before, after))
+
+
+def read_at(before: Json, after: Json) -> tuple[datetime | None, datetime | None]:
+    """When both looks were made."""
+    first, last = (_moment(look.get("at")) for look in (before, after or before))
+    return first, last
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def _rollout(was: RolloutState, now: RolloutState) -> Iterator[Pair]:
-    if now.exists and was.exists:
+    if not (now.exists and was.exists):
+        yield Pair("Rollout", visible(now.where), _there(was), _there(now))
+        return
+    if now.strategy == "blue-green":
+        yield _active(was, now)
+        yield _endpoints(was, now)
+    else:
         yield _weights(was, now)
         yield _router(was, now)
-        yield _phases(was, now)
+    yield _phases(was, now)
+    if was.cur != was.sta or was.abort or now.abort:
         yield Pair("Abort", "status.abort", _abort(was), _abort(now), good=bool(now.aborted_at), aside=_aborted_at(now))
-        yield _pods("Stable pods available", was.sta, was, now)
-        if was.cur != was.sta:
-            yield _pods("Canary pods available", was.cur, was, now)
-        if was.cur != now.cur:
-            yield Pair("Version in spec", "status.currentPodHash", visible(was.cur), visible(now.cur))
-    else:
-        yield Pair("Rollout", visible(now.where), _there(was), _there(now))
+    if was.sta != now.sta:
+        yield Pair("Stable version", "status.stableRS", _hash(was.sta, was, now), _hash(now.sta, was, now))
+    yield _pods("Stable pods available", now.sta, was, now)
+    if was.cur != now.sta:
+        yield _pods(_judged_pods(was), was.cur, was, now)
+    if was.cur != now.cur:
+        yield Pair("Version in spec", "status.currentPodHash", _hash(was.cur, was, now), _hash(now.cur, was, now))
+
+
+def _hash(pod_hash: str, *states: RolloutState) -> str:
+    """As the sentence above and the note have it; the whole of it stands at its ReplicaSet."""
+    known = {one for state in states for one in (state.cur, state.sta, state.active.selects)}
+    return visible(short(pod_hash, *known))
+
+
+def _judged_pods(was: RolloutState) -> str:
+    if was.cur == was.sta:
+        return "Pods of the version before the undo"
+    return "New version’s pods available" if was.strategy == "blue-green" else "Canary pods available"
+
+
+def _active(was: RolloutState, now: RolloutState) -> Pair:
+    good = not now.active.problem and now.active.selects == now.sta
+    where = f"Service {visible(now.active.name)} selects" if now.active.name else "the active Service"
+    aside = "the stable version" if good else ""
+    return Pair("Who gets the requests", where, _selects(was, now), _selects(now, was), good=good, aside=aside)
+
+
+def _selects(state: RolloutState, other: RolloutState) -> str:
+    if state.active.problem:
+        return f"could not be read: {visible(state.active.problem)}"
+    return _hash(state.active.selects, state, other) or "no version"
+
+
+def _endpoints(was: RolloutState, now: RolloutState) -> Pair:
+    return Pair("Ready endpoints of that version", "EndpointSlices behind the Service", _ready(was), _ready(now))
+
+
+def _ready(state: RolloutState) -> str:
+    if state.endpoints.problem:
+        return f"could not be read: {visible(state.endpoints.problem)}"
+    others = f", and {state.endpoints.others} of another" if state.endpoints.others else ""
+    return f"{state.endpoints.ready} of {state.replicas}{others}"
 
 
 def _there(state: RolloutState) -> str:
@@ -111,11 +176,14 @@ def _abort(state: RolloutState) -> str:
 
 
 def _aborted_at(state: RolloutState) -> str:
-    return f"abortedAt {visible(state.aborted_at)}" if state.aborted_at else ""
+    at = _moment(state.aborted_at)
+    if at is None or at.date() != state.at.date():
+        return f"abortedAt {visible(state.aborted_at)}" if state.aborted_at else ""
+    return f"abortedAt {clock(at)}"
 
 
 def _pods(what: str, pod_hash: str, was: RolloutState, now: RolloutState) -> Pair:
-    wanted = f" of {now.replicas}" if pod_hash == was.sta else ""
+    wanted = f" of {now.replicas}" if pod_hash == now.sta else ""
     before, after = (f"{_available(state, pod_hash)}{wanted}" for state in (was, now))
     return Pair(what, f"ReplicaSet {visible(pod_hash)}", before, after)
 
@@ -123,6 +191,44 @@ def _pods(what: str, pod_hash: str, was: RolloutState, now: RolloutState) -> Pai
 def _available(state: RolloutState, pod_hash: str) -> str:
     found = state.replica_set(pod_hash)
     return "none" if found is None else str(found.available)
+
+
+def _flag(was: FlagState, now: FlagState) -> Iterator[Pair]:
+    where = f"{visible(now.where)}, LaunchDarkly"
+    if was.problem or now.problem:
+        yield Pair("Flag", where, _seen(was), _seen(now))
+        return
+    safe = "its safe state" if now.is_safe else f"its safe state is {now.safe}"
+    yield Pair("Flag", where, word(was.on), word(now.on), good=now.is_safe, aside=safe)
+    yield Pair("What it serves", "to whoever asks an SDK", _serves(was), _serves(now))
+    yield Pair("Version", "every change in that environment raises it", str(was.version), str(now.version))
+    yield Pair("Changed", "lastModified there", _changed(was), _changed(now))
+    yield Pair("Rules and targets", "a switch leaves them as they are", _rules(was), _rules(now))
+    if was.rollout or now.rollout:
+        yield Pair("Automated rollout", "holds the default rule", _kind(was), _kind(now))
+    if was.archived or now.archived:
+        yield Pair("Archived", where, _text(was.archived), _text(now.archived))
+
+
+def _seen(state: FlagState) -> str:
+    return f"could not be read: {visible(state.problem)}" if state.problem else word(state.on)
+
+
+def _serves(state: FlagState) -> str:
+    return "what its rules say" if state.on else visible(state.off_served or NO_OFF)
+
+
+def _changed(state: FlagState) -> str:
+    return "not known" if state.modified is None else f"{day(state.modified)}, {clock(state.modified)}"
+
+
+def _rules(state: FlagState) -> str:
+    counted = ((state.rules, "rule"), (state.targets, "target"))
+    return ", ".join(f"{count} {one}{'' if count == 1 else 's'}" for count, one in counted)
+
+
+def _kind(state: FlagState) -> str:
+    return visible(state.rollout) or "none"
 
 
 def _plain(before: Json, after: Json) -> Iterator[Pair]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from server.audit.queries import Row
+from server.core.argo import patches
+from server.core.flag import patches as flag_patches
 from server.core.outcome import Call, Plan
 from server.core.run import RunSpec, Truth
 from server.core.states import State
 from server.store.queries import RunPage
 from server.web import headline, words
-from server.web.view import offset, visible, whole
+from server.web.view import clock, day, offset, sentence, visible, whole
 
 _MOST_LINE = 160
 _FOLD_FROM = 15
@@ -38,6 +40,17 @@ _TRUTHS = {
     ),
 }
 """By strategy: what a truth is called, what its opposite is, and what it says where nothing else is said."""
+_TITLES = {
+    "abort_rollout": "Abort the canary",
+    "switch_blue_green_back": "Switch blue-green back",
+    "disable_flag": "Turn the flag to its safe state",
+    "resolve_incident": "Resolve the incident",
+}
+_PROVES = {
+    "rollout_traffic_on_stable": "Prove that traffic is on stable",
+    "rollout_promoted_back": "Prove that the version before has everybody",
+    "flag_is_off": "Prove that the flag is in its safe state",
+}
 _NEVER_SHOWN = "not known: SDKs that poll, and relays, follow by themselves"
 
 
@@ -88,18 +101,45 @@ class Sent:
     whole: str | None
 
 
-def sent(call: Call) -> Sent:
-    """A call as text."""
-    lines, full = _lines(call.body), json.dumps(call.body, indent=2, ensure_ascii=False)
+def sent(call: Call, run: str) -> Sent:
+    """A call as text, with the run's id where it is sent with that."""
+    body = _named(call, run)
+    lines, full = _lines(body), json.dumps(body, indent=2, ensure_ascii=False)
     cut = any(len(line) > _MOST_LINE for line in lines)
-    shown = "\n".join(line if len(line) <= _MOST_LINE else line[: _MOST_LINE - 1] + "…" for line in lines)
+    shown = "\n".join(line if len(line) <= _MOST_LINE else f"{line[: _MOST_LINE - 1]}…" for line in map(_brief, lines))
     return Sent(visible(f"{call.method} {call.path}", 500), whole(shown), whole(full) if cut else None)
 
 
+def _named(call: Call, run: str) -> object:
+    """The body as it leaves: each vendor's own patches put the run's id in."""
+    if isinstance(call.body, dict) and isinstance(call.body.get("comment"), str):
+        return flag_patches.named(call, run).body
+    return patches.named(call.body, run)
+
+
 def _lines(body: object) -> list[str]:
-    """A JSON patch has one operation on each line; anything else is one line."""
-    rows = body if isinstance(body, list) else [body]
-    return [json.dumps(row, ensure_ascii=False) for row in rows]
+    """A JSON patch has one operation on each line, also where it stands in an object; anything else is one line."""
+    if isinstance(body, dict) and isinstance(body.get("patch"), list):
+        around = json.dumps({name: one for name, one in body.items() if name != "patch"}, ensure_ascii=False)
+        rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in body["patch"])
+        head = f'{around[:-1]}{", " if len(around) > 2 else ""}"patch": ['
+        return [head, *rows.split("\n"), "]}"]
+    rows_ = body if isinstance(body, list) else [body]
+    return [json.dumps(row, ensure_ascii=False) for row in rows_]
+
+
+def _brief(line: str) -> str:
+    """Of an operation that is too long only its value is left out."""
+    if len(line) <= _MOST_LINE:
+        return line
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(row, dict) or "value" not in row:
+        return line
+    rest = json.dumps({name: one for name, one in row.items() if name != "value"}, ensure_ascii=False)
+    return f'{rest[:-1]}, "value": …}}'
 
 
 @dataclass(frozen=True)
@@ -116,21 +156,34 @@ def steps(page: RunPage) -> tuple[Step, ...]:
     """The plan's steps and checks, each with how far it came."""
     plan = page.report.plan if page.report and page.report.plan else page.plan
     acts = [_act(page, plan, index) for index in range(len(page.spec.steps))]
-    return (*acts, *(_check(page, number) for number in range(len(page.spec.verify))))
+    checks = [_check(page, number) for number in range(len(page.spec.verify))]
+    later = "Only once it is proven. What came of it stands in the timeline."
+    return (*acts, *checks, *(Step(_title(step.action, None), None, (), (later,)) for step in page.spec.after_proof))
 
 
 def _act(page: RunPage, plan: Plan | None, index: int) -> Step:
     action = page.spec.steps[index].action
     if plan is None or index:
         return Step(
-            _title(action), None, (), ("Planned from the live state when its turn comes.",) if not page.row.over else ()
+            _title(action, None),
+            None,
+            (),
+            ("Planned from the live state when its turn comes.",) if not page.row.over else (),
         )
     said = [visible(plan.said, 500)] if plan.said else []
     if not plan.calls:
         said.append(f"Nothing to write: {visible(plan.somebody) or 'it is so already'}.")
     if plan.judged.since:
-        said.append(f"Judged: {visible(plan.judged.revision)}, taking traffic since {plan.judged.since:%H:%M:%S}Z.")
-    return Step(_title(action), _acted(page, plan), tuple(sent(call) for call in plan.calls), tuple(said))
+        said.append(_judged(page, plan, plan.judged.since))
+    calls = tuple(sent(call, page.row.id) for call in plan.calls)
+    return Step(_title(action, plan), _acted(page, plan), calls, tuple(said))
+
+
+def _judged(page: RunPage, plan: Plan, since: datetime) -> str:
+    """Since when the version that was judged is there; the alert must be younger."""
+    name = f"version {visible(plan.judged.revision)}" if page.row.kind == "flag" else visible(plan.judged.revision)
+    other = "" if since.date() == page.spec.received_at.date() else f"{day(since)}, "
+    return f"Judged: {name}, there since {other}{clock(since)}."
 
 
 def _acted(page: RunPage, plan: Plan) -> words.Mark | None:
@@ -139,8 +192,9 @@ def _acted(page: RunPage, plan: Plan) -> words.Mark | None:
         return words.Mark("Not sent: observed", "observed", "quiet")
     if not outcomes or not plan.calls:
         return words.Mark("Not sent", "none", "quiet") if page.row.over and plan.calls else None
+    proven = page.row.state in (State.PROVEN, State.NOTHING_TO_DO)
     return {
-        "done": words.Mark("Done", "proven", "ok"),
+        "done": words.Mark("Done", "proven", "ok") if proven else words.Mark("Accepted", "act", "ok"),
         "noop": words.Mark("Was so already", "none", "quiet"),
         "refused": words.Mark("Refused", "failed", "bad"),
         "unknown": words.Mark("No clear answer", "stuck", "wait"),
@@ -157,11 +211,13 @@ def _check(page: RunPage, number: int) -> Step:
     elif page.row.state is State.UNPROVEN and headline.sent(page):
         mark = words.Mark("Not proven", "stuck", "bad")
     said = f"Within {check.within:g}\u00a0s of the act's answer; looked at once more {check.settle:g}\u00a0s later."
-    return Step(f"Prove: {check.check.replace('_', ' ')}", mark, (), (said,))
+    return Step(_PROVES.get(check.check, f"Prove: {check.check.replace('_', ' ')}"), mark, (), (said,))
 
 
-def _title(action: str) -> str:
-    return action.replace("_", " ").capitalize()
+def _title(action: str, plan: Plan | None) -> str:
+    if plan is not None and plan.undo:
+        return "Undo the promoted version"
+    return _TITLES.get(action, action.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True)
@@ -191,9 +247,17 @@ def _moment(spec: RunSpec, row: Row, folds: bool) -> Moment:
     return Moment(row, mark, title, row.at, since, folds)
 
 
-def commands(mind: str) -> tuple[str, str | None]:
-    """A remark, and the command at its end where it has one."""
+def remarks(page: RunPage) -> tuple[list[str], list[tuple[str, str | None]]]:
+    """What held it up and what to mind, as sentences; and the command at a remark's end where it has one."""
+    if page.report is None:
+        return [], []
+    names = (page.row.target, *(str(one) for one in page.spec.target_spec.values()))
+    said = page.report.remarks
+    return [sentence(text, *names) for text in said.held], [_command(text, names) for text in said.mind]
+
+
+def _command(mind: str, names: Sequence[str]) -> tuple[str, str | None]:
     place = mind.find("kubectl ")
     if place < 0:
-        return visible(mind, 500), None
-    return visible(mind[:place].rstrip(" ,:"), 500), whole(mind[place:].strip(), 4000)
+        return sentence(mind, *names), None
+    return sentence(mind[:place].rstrip(" ,:"), *names), whole(mind[place:].strip(), 4000)

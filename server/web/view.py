@@ -25,6 +25,14 @@ def visible(value: object, most: int = MOST) -> str:
     return "".join(_shown(char) for char in cut)
 
 
+def sentence(text: object, *names: str) -> str:
+    """A remark as a sentence: with a capital at its beginning, unless that is a name, and a full stop."""
+    shown = visible(text, 500)
+    first = shown.partition(" ")[0].rstrip(":,;")
+    head = shown[:1].upper() + shown[1:] if first.isalpha() and first.islower() and first not in names else shown
+    return head if not head or head[-1] in ".!?…" else f"{head}."
+
+
 def whole(text: str, most: int = 100_000) -> str:
     """Text of many lines, hidden characters named."""
     cut = text if len(text) <= most else f"{text[:most]}\n… {len(text) - most} more characters"
@@ -124,7 +132,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (visible, whole, iso, clock, fine, day, date, seconds, number, segment, web_link):
+    for filter_ in (visible, sentence, whole, iso, clock, fine, day, date, seconds, number, segment, web_link):
         made.filters[filter_.__name__] = filter_
     made.globals.update(event=words.event, state=words.state, kind=words.kind, auth=words.auth, offset=offset)
     return made

@@ -162,6 +162,11 @@ class World:
             connection.execute(sa.insert(runs).values(row))
         return run
 
+    def ended(self, n: int, at: datetime) -> None:
+        """That run ended at another hour."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.update(runs).where(runs.c.id == f"r-{n:016x}").values(ended_at=at))
+
     def note(self, run: str, incident: str, body: str, posted: str | None = "PNOTE1") -> None:
         """The note of a run."""
         with self.engine.begin() as connection:

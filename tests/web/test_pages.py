@@ -241,7 +241,7 @@ def test_a_waiting_run_names_the_run_that_it_waits_for(site: Site) -> None:
 def test_what_holds_it_up_and_what_to_mind_stand_above_the_truths_with_the_command_ready_to_take(site: Site) -> None:
     site.world.run(State.UNPROVEN, report=unproven())
     page = site.page(RUN)
-    assert page.text.index("no controller has renewed since 03:06:40Z") < page.text.index("Did it work?")
+    assert page.text.index("No controller has renewed since 03:06:40Z.") < page.text.index("Did it work?")
     assert page.find("pre", "take")[0].text == "kubectl -n production annotate rollout web-frontend wake=1 --overwrite"
     assert "Ripcord touches nothing more in this run. The incident stays open." in page.text
 
@@ -302,7 +302,7 @@ def test_a_delivery_that_starts_no_runbook_by_its_type_says_so(site: Site) -> No
     site.world.decision(delivery, "", "no", "no runbook starts on incident.annotated")
     page = site.page(DELIVERY)
     assert page.h1 == "incident.annotated for QINC1 starts no runbook."
-    assert "no runbook starts on incident.annotated" in page.text
+    assert "No runbook starts on incident.annotated." in page.text
 
 
 def test_a_delivery_that_is_not_decided_yet_says_so_and_is_asked_for_again(site: Site) -> None:

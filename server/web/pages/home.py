@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response
 
@@ -30,7 +30,7 @@ def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
             braked = queries.braked(connection, queries.a_day_before(now))
             last = queries.last_delivery(connection)
         needs = open_ones([run for run in finished if run.created_at > now - timedelta(hours=24)], finished)
-        rest = [run for run in finished if run not in needs]
+        rest = sorted((run for run in finished if run not in needs), key=_over_at, reverse=True)
         return frame.page(
             "home.html",
             current="now",
@@ -43,6 +43,11 @@ def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
             last=last,
             short=headline.short,
         )
+
+
+def _over_at(run: RunRow) -> datetime:
+    """The time that the list shows."""
+    return run.ended_at or run.created_at
 
 
 def open_ones(lately: Sequence[RunRow], all_finished: Sequence[RunRow]) -> list[RunRow]:

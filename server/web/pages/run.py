@@ -26,6 +26,7 @@ def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
                 raise NotFound("run")
             rows = audit.of_run(connection, run_id, page.row.delivery, page.row.runbook)
         report = page.report
+        held, mind = story.remarks(page)
         return frame.page(
             "run.html",
             current="now",
@@ -41,9 +42,10 @@ def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
             next=headline.next_step(page),
             truths=story.truths(page),
             steps=story.steps(page),
-            held=report.remarks.held if report else (),
-            mind=[story.commands(text) for text in report.remarks.mind] if report else [],
+            held=held,
+            mind=mind,
             pairs=evidence.pairs(report.before, report.after) if report else (),
+            read_at=evidence.read_at(report.before, report.after) if report else (None, None),
             metrics=metrics.measured(report.before, report.after, _acted(report)) if report else (),
             facts=page.plan.facts if page.plan else {},
             timeline=story.timeline(page.spec, rows),
