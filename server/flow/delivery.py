@@ -7,8 +7,8 @@ from typing import Any
 
 from server.core.delivery import part_of
 from server.engine.durable import Verbs
-from server.errors import Bug
 from server.flow.needs import World
+from server.flow.trail import BUGS, as_bug
 
 Json = dict[str, Any]
 
@@ -22,8 +22,8 @@ async def tell_delivery(verbs: Verbs, argument: Json, world: World) -> Json:
     """argument: {"delivery": id}. A bug of ours is a decision too: no story ends without one."""
     try:
         return await _tell(verbs, argument, world)
-    except Bug as bug:
-        await verbs.step("bug", world.gave_up, argument["delivery"], bug.said)
+    except BUGS as error:
+        await verbs.step("bug", world.gave_up, argument["delivery"], as_bug(error).said)
         return {}
 
 
@@ -31,12 +31,13 @@ async def _tell(verbs: Verbs, argument: Json, world: World) -> Json:
     got = await verbs.step("receive", world.receive, argument["delivery"])
     if "stored" not in got:
         return {}
-    started = await _decide(verbs, world, got["stored"], "")
-    for n, stored in enumerate(got.get("more", ()), start=2):
+    started: list[str] = []
+    for n, stored in enumerate((got["stored"], *got.get("more", ())), start=1):
+        which = "" if n == 1 else f"message {n}: "
         try:
-            started += await _decide(verbs, world, stored, f"message {n}: ")
-        except Bug as bug:  # the messages of one body are decided by themselves: one does not keep the others from it
-            await verbs.step(f"message {n}: bug", world.gave_up, part_of(argument["delivery"], n), bug.said)
+            started += await _decide(verbs, world, stored, which)
+        except BUGS as error:  # the messages of one body are decided by themselves: none keeps the others from it
+            await verbs.step(f"{which}bug", world.gave_up, part_of(argument["delivery"], n), as_bug(error).said)
     return {"runs": started}
 
 

@@ -130,11 +130,25 @@ def test_the_messages_of_a_body_are_decided_in_their_order_each_after_a_look_of_
     assert len(world.reads) == 3
 
 
-def test_a_bug_about_one_message_keeps_the_others_from_nothing(world: Deliveries) -> None:
-    world.broken_for = "m2"
+@pytest.mark.parametrize(("broken", "left", "said"), [
+    ("d1", ["m2", "m3"], ("d1", "decide: ZeroDivisionError")),
+    ("m2", ["d1", "m3"], ("d1.002", "message 2: decide: ZeroDivisionError")),
+])  # fmt: skip
+def test_a_bug_about_one_message_keeps_the_others_from_nothing(
+    world: Deliveries, broken: str, left: list[str], said: tuple[str, str]
+) -> None:
+    world.broken_for = broken
     tell(several(world))
-    assert world.order == ["d1", "m3"]
-    assert world.given_up == [("d1.002", "message 2: decide: ZeroDivisionError")]
+    assert (world.order, world.given_up) == (left, [said])
+
+
+def test_an_answer_that_no_step_should_give_is_a_decision_too(world: Deliveries) -> None:
+    world.got = {"stored": None}
+    tell(world)
+    assert world.given_up == [("d1", "decide: TypeError")]
+    world.read = lambda stored: {}  # type: ignore[method-assign]
+    tell(world)
+    assert world.given_up[1:] == [("d1", "the story: KeyError")]
 
 
 def test_told_again_over_its_record_a_body_of_several_messages_asks_for_the_same(world: Deliveries) -> None:
