@@ -150,11 +150,11 @@ def next_step(page: RunPage) -> str:
     """What happens if nobody acts."""
     state = page.row.state
     if state in (State.FAILED, State.UNPROVEN):
-        return "Ripcord touches nothing more in this run. The incident stays open."
+        return "Ripcord touches nothing more in this run. The incident is left as it is."
     if state is State.REFUSED:
-        return "Nothing was touched, and nothing will be by this run. The incident stays open."
+        return "Nothing was touched, and nothing will be by this run. The incident is left as it is."
     if state is State.OBSERVED:
-        return "Its runbook or its target is in mode observe. The incident stays open."
+        return "Its runbook or its target is in mode observe. The incident is left as it is."
     if state is State.PROVEN:
         return "Finished: nothing is left to stop."
     return ""

@@ -217,7 +217,7 @@ def test_refused_and_observed_runs_say_why_and_that_nothing_was_sent(site: Site)
     every_state(site)
     refused, observed = site.page("/runs/r-0000000000000004"), site.page("/runs/r-0000000000000005")
     assert "Cool-down until 03:40:00Z." in refused.text
-    assert "The incident stays open." in refused.text
+    assert "The incident is left as it is." in refused.text
     assert "Would have: abort production/web-frontend, canary 7d9f 25 % -> 0 %, stable 5c4b." in observed.text
     assert "Not sent: observed" in observed.text
     assert not refused.find("ol", "truths")
@@ -243,7 +243,7 @@ def test_what_holds_it_up_and_what_to_mind_stand_above_the_truths_with_the_comma
     page = site.page(RUN)
     assert page.text.index("No controller has renewed since 03:06:40Z.") < page.text.index("Did it work?")
     assert page.find("pre", "take")[0].text == "kubectl -n production annotate rollout web-frontend wake=1 --overwrite"
-    assert "Ripcord touches nothing more in this run. The incident stays open." in page.text
+    assert "Ripcord touches nothing more in this run. The incident is left as it is." in page.text
 
 
 def test_an_abort_that_was_acknowledged_and_not_proven_was_done_and_one_that_was_not_was_only_asked_for(
