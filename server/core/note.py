@@ -32,6 +32,14 @@ def minding(text: str, said: str) -> str:
     return f"{above}\n{_line(f'Mind: {said}')}\n{evidence}" if above else text
 
 
+def without_words(run: str, ended: bool) -> str:
+    """Where what was kept of a run cannot be worded: that much is said, and where to look."""
+    so = "is over" if ended else "is under way"
+    return (
+        f"Ripcord: {run} {so}. This note cannot say more (a bug in Ripcord): its page and the audit do.\n{marker(run)}"
+    )
+
+
 def first(spec: RunSpec, url: str, head: tuple[int, str]) -> str:
     """The note while the run is under way. head: the chain's head as it is worded."""
     evidence = f"Evidence: {url}/runs/{spec.id}  chain {head[0]}:{head[1][:16]}  {marker(spec.id)}"

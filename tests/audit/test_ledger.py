@@ -517,6 +517,17 @@ def test_what_another_process_intended_is_not_sent_by_this_one(office: Office, l
     assert office.upstream.asked == []
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_note_that_cannot_be_worded_tells_people_that_much(office: Office, ledger: Ledger, ended: bool) -> None:
+    def words(run: str, ended: bool) -> str:
+        raise ValueError("a report of another version")
+
+    kept = NoteWorld(office.clients, ledger, words).about_to_tell("r-1", "Q1", ended)
+    first, *rest = kept["text"].split("\n")
+    assert first.startswith(f"Ripcord: r-1 is {'over' if ended else 'under way'}. ")
+    assert rest == ["[ripcord r-1/note]"]
+
+
 # ---- the guards before the first write ----
 
 
