@@ -120,7 +120,8 @@ class Round:
 class Rounds:
     """The canaries, the server that knows them all, and the relay between it and the API server."""
 
-    def __init__(self, world: ClusterWorld, folder: Path, count: int, **canary: object) -> None:
+    def __init__(self, world: ClusterWorld, folder: Path, count: int, *, within: int = 20, **canary: object) -> None:
+        self._within = within  # seconds for the proof
         self.stage = Stage(world, folder)
         self.relay = self.stage.through_relay()
         self.town, self._plane, self.release = self.stage.town, world.plane, world.rollouts
@@ -138,7 +139,7 @@ class Rounds:
             self.lookout.until(one.namespace, lambda at: (at.get("status") or {}).get("phase") == "Healthy", quiet=0.5)
         for one in self.canaries:
             one.spec(template=first)
-        self.stage.set(within=20)
+        self.stage.set(within=self._within)
         self.stage.declare({one.namespace: one for one in self.canaries})
         self.stage.start()
 

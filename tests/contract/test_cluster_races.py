@@ -73,7 +73,7 @@ def test_a_hotfix_around_the_abort_is_never_left_aborted_or_asleep(
 def test_aborts_at_the_controllers_own_pause_write_are_proven(
     begin: Callable[..., Rounds], count: int, say: Say
 ) -> None:
-    rounds, found, offsets = begin(steps=SHORT_STEPS), Counter[str](), list[float]()
+    rounds, found, offsets = begin(steps=SHORT_STEPS, within=60), Counter[str](), list[float]()
 
     def one_round(canary: Canary, number: int) -> None:
         played, offset = at_the_pause_write(rounds, canary, number)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 def test_an_abort_that_the_controller_overlooked_is_woken_with_its_row_first_and_proven(
     begin: Callable[..., Rounds], count: int, say: Say
 ) -> None:
-    rounds, woken = begin(steps=SHORT_STEPS), list[tuple[Canary, Round]]()
+    rounds, woken = begin(steps=SHORT_STEPS, within=60), list[tuple[Canary, Round]]()
 
     def one_round(canary: Canary, number: int) -> None:
         played, _ = at_the_pause_write(rounds, canary, number)
