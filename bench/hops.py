@@ -21,7 +21,7 @@ _INCIDENT = re.compile(r"/pagerduty/incidents/[^/]+(/alerts|/notes)?(/[^/]+)?")
 
 @dataclass(frozen=True)
 class Span:
-    """One step of the engine. kind: d the delivery's story, r the run, n its note."""
+    """One step of the engine. kind: d the delivery's story, r the run."""
 
     kind: str
     name: str
@@ -55,6 +55,10 @@ class Played:
         """When this runbook's decision was written."""
         rows = [one for one in self.rows if one["tag"] == "decided" and one["runbook"] == self.story.runbook]
         return moment(rows[0]["at"]) if rows else None
+
+    def told(self) -> float | None:
+        """When the last version of the note stood in the incident, and was written down."""
+        return max((moment(one["at"]) for one in self.rows if one["tag"] == "told"), default=None)
 
     def span(self, kind: str, name: str, *, last: bool = False) -> Span | None:
         """The first step of the engine with such a name, or the last."""
@@ -115,7 +119,7 @@ MOMENTS: tuple[tuple[str, Moment], ...] = (
     ("everybody on stable (outside)", lambda one: one.seen.get("on stable")),
     ("first proof", lambda one: one.row("check_passed")),
     ("proven, after the settle time", lambda one: one.row("run_proven")),
-    ("note has its last word", lambda one: _end(one.span("n", "edit .*", last=True))),
+    ("note has its last word", lambda one: one.told()),
 )
 
 FROM_PATCH: tuple[tuple[str, Moment], ...] = (

@@ -176,9 +176,9 @@ def _spans(engine: sa.Engine, one: Played) -> None:
     """The engine's steps, with begin and end."""
     query = sa.text(
         "SELECT workflow_uuid, function_name, started_at_epoch_ms, completed_at_epoch_ms FROM operation_outputs "
-        "WHERE workflow_uuid IN (:story, :run, :note) ORDER BY started_at_epoch_ms, function_id"
+        "WHERE workflow_uuid IN (:story, :run) ORDER BY started_at_epoch_ms, function_id"
     )
-    names = {"story": f"d-{one.delivery}", "run": one.run, "note": f"n-{one.run}"}
+    names = {"story": f"d-{one.delivery}", "run": one.run}
     with engine.connect() as connection:
         rows = connection.execute(query, names).all()
     one.spans = [Span(row[0][0], row[1], row[2] / 1000, row[3] / 1000) for row in rows if row[2] and row[3]]
