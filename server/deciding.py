@@ -129,6 +129,9 @@ class DeliveryWorld:
 
     def gave_up(self, delivery: str, said: str) -> None:
         """A bug of ours kept the runbooks from deciding: that is said where people look for the reason."""
+        with self.ledger.engine.connect() as connection:
+            if decisions.of(connection, delivery):
+                return  # they have decided, and that stands there
         self._nothing_starts(delivery, f"no: a bug in Ripcord, nothing was touched ({said})")
 
     def _nothing_starts(self, part: str, reason: str) -> None:

@@ -7,6 +7,7 @@ RipcordError
 ├── Unknown         it may have happened: read before anything else
 ├── Refused         the other side said no, and asking again will not help
 └── Bug             ours: stop, tell a person, put nothing back
+    └── Unfit       what an earlier version of ours wrote down of a story does not fit this one: nobody knows how far it was
 
 What an upstream said is a value (`Outcome`, `Verdict`) as soon as it leaves `clients/`; these classes never cross a checkpoint.
 """
@@ -67,3 +68,7 @@ class Missing(Refused):
 
 class Bug(RipcordError):
     """Something that cannot be, was."""
+
+
+class Unfit(Bug):
+    """A story's record is of another version: nobody knows how far it was."""

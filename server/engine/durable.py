@@ -19,10 +19,11 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import error as dbos_error
 
 from server import db
 from server.engine.lane import Lane
-from server.errors import Bug
+from server.errors import Bug, Unfit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,6 +77,7 @@ class Durable:
     def __init__(self, engine: Engine, workflow: str, lane: Lane | None) -> None:
         self.engine, self.lane = engine, lane
         self._workflow = workflow
+        self._unfit = False
 
     @property
     def workflow(self) -> str:
@@ -88,7 +90,7 @@ class Durable:
         def body() -> dict[str, Json]:
             return self.engine.patiently(name, lambda: do(*args, **kwargs))
 
-        result: dict[str, Json] = await DBOS.run_step_async({"name": name}, body)
+        result = await self._fits(lambda: DBOS.run_step_async({"name": name}, body))
         if "bug" in result:
             raise Bug(result["bug"])
         return result["is"]  # type: ignore[no-any-return]
@@ -96,12 +98,12 @@ class Durable:
     async def sleep(self, seconds: float) -> None:
         """A durable timer."""
         self._rest(seconds)
-        await DBOS.sleep_async(max(seconds, 0.0))
+        await self._fits(lambda: DBOS.sleep_async(max(seconds, 0.0)))
 
     async def wait(self, topic: str, seconds: float) -> Json | None:
         """A durable message box."""
         self._rest(seconds)
-        return await DBOS.recv_async(topic, timeout_seconds=seconds)
+        return await self._fits(lambda: DBOS.recv_async(topic, timeout_seconds=seconds))
 
     def _rest(self, seconds: float) -> None:
         if seconds > 0.5:  # who waits for long lets others in
@@ -111,12 +113,27 @@ class Durable:
 
     async def tell(self, workflow: str, topic: str, message: Json) -> None:
         """A durable message."""
-        await DBOS.send_async(workflow, message, topic)
+        await self._fits(lambda: DBOS.send_async(workflow, message, topic))
 
     async def start(self, story: str, workflow: str, argument: Json) -> None:
         """A workflow of its own, not waited for."""
-        with SetWorkflowID(workflow):
-            await DBOS.start_workflow_async(_generic(), story, argument)
+
+        async def begin() -> None:
+            with SetWorkflowID(workflow):
+                await DBOS.start_workflow_async(_generic(), story, argument)
+
+        await self._fits(begin)
+
+    async def _fits(self, ask: Callable[[], Awaitable[R]]) -> R:
+        """Where another version's record does not fit, the story hears so once, and what it asks for then comes behind that record:
+        so it can still be brought to its end. Left to the library, its run would stand under way for ever."""
+        while True:
+            try:
+                return await ask()
+            except dbos_error.DBOSUnexpectedStepError as error:
+                if not self._unfit:
+                    self._unfit = True
+                    raise Unfit("another version of Ripcord began this") from error
 
 
 class Engine:

@@ -11,7 +11,7 @@ from server.core.run import Report, RunSpec, Truth
 from server.core.states import State
 from server.db import unstamp
 from server.engine.durable import Verbs
-from server.errors import Bug
+from server.errors import Bug, Unfit
 from server.flow.needs import Moves, World
 
 Json = dict[str, Any]
@@ -219,7 +219,7 @@ class Trail:
 
     def bug(self, bug: Bug) -> Report:
         """A bug of ours: before the first intent nothing was touched, after it nobody knows."""
-        if not self.intended:
+        if not self.intended and not isinstance(bug, Unfit):
             return self.ended(State.REFUSED, f"a bug in Ripcord, nothing was touched ({bug.said})", with_remarks=False)
         return self.ended(
             State.UNPROVEN, f"a bug in Ripcord ({bug.said}): look at the target by hand", with_remarks=False

@@ -403,6 +403,15 @@ def test_a_decision_that_is_made_twice_starts_the_same_run(office: Office, ledge
     assert everything(ledger) == once
 
 
+def test_a_bug_is_a_decision_unless_they_have_decided(office: Office, ledger: Ledger) -> None:
+    decide(office, came(office, 1))
+    before = kinds(ledger)
+    office.deciding.gave_up("d1", "KeyError")
+    assert kinds(ledger) == before
+    office.deciding.gave_up("d2", "KeyError")
+    assert kinds(ledger) == ["no", *before]
+
+
 def test_of_two_deliveries_at_the_same_moment_one_starts_a_run_and_the_other_joins_it(
     office: Office, ledger: Ledger
 ) -> None:

@@ -99,3 +99,18 @@ def test_a_story_that_is_stopped_in_a_step_that_cannot_be_done_goes_on_at_the_ne
     (tmp_path / "trouble").unlink()
     launch("stopped")
     eventually((tmp_path / "finished").exists, within=30)
+
+
+def test_a_story_that_another_version_began_hears_so_and_is_brought_to_its_end(
+    launch: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    """What it asks for then comes behind the record; nothing of the record is done again."""
+    (tmp_path / "version").write_text("1")
+    child = launch("upgraded")
+    eventually(lambda: effects(tmp_path) == ["look", "intend", "write"], within=30)
+    child.kill()
+    child.wait()
+    (tmp_path / "version").write_text("2")
+    launch("upgraded")
+    eventually(lambda: len(effects(tmp_path)) == 5, within=30, what="it came to its end")
+    assert effects(tmp_path)[3:] == ["Unfit: another version of Ripcord began this", "hello"]

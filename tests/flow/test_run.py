@@ -9,7 +9,9 @@ import pytest
 
 from server.core.outcome import LookAgain, Refusal
 from server.core.run import CheckSpec
-from tests.flow.inline import Clock, Inline
+from server.errors import Unfit
+from server.flow.run import carry_out
+from tests.flow.inline import Clock, Inline, told
 from tests.flow.values import ALREADY, PLAN, Moves, Runs, Told, passed, run, spec, unknown
 
 CONFLICT = {"kind": "refused", "said": "it moved", "cause": "conflict"}
@@ -435,6 +437,22 @@ def test_an_answer_that_no_step_should_give_ends_the_run_as_a_bug_does(world: Ru
     setattr(world, answered, lambda *args: {"at": "never"})
     told = run(world)
     assert (told.state, told.said.startswith("a bug in Ripcord")) == (state, True)
+
+
+def test_a_run_that_another_version_began_is_unproven_whatever_is_remembered_of_it(world: Runs) -> None:
+    """Its record may hold a write that this version has not come to."""
+
+    class Upgraded(Inline):
+        async def step(self, name: str, do: Any, *args: Any, **kwargs: Any) -> Any:
+            if name == "0 look 0":
+                raise Unfit("another version of Ripcord began this")
+            return await super().step(name, do, *args, **kwargs)
+
+    engine = Upgraded(world.clock, "r-1")
+    answer = told(carry_out(engine, spec().model_dump(mode="json"), world))  # type: ignore[arg-type]
+    assert (answer, world.times("sent")) == ({"state": "unproven"}, 0)
+    assert world.report is not None
+    assert world.report.said == "a bug in Ripcord (another version of Ripcord began this): look at the target by hand"
 
 
 def test_a_bug_in_the_wording_changes_no_result(world: Runs) -> None:
