@@ -10,6 +10,7 @@ from server.core.incident import Alert, Incident
 from server.core.text import clean, tidy, within_bounds
 
 Json = dict[str, Any]
+STATUSES = frozenset({"triggered", "acknowledged", "resolved"})
 
 
 def parse_time(value: object) -> datetime | None:
@@ -56,6 +57,8 @@ def parse_incident(body: Json, alerts: Sequence[Json], read_at: datetime) -> Inc
     created_at, incident = parse_time(body.get("created_at")), text(body.get("id"), 64)
     if created_at is None or not incident:
         raise ValueError("an incident without id or created_at")
+    if text(body.get("status"), 32) not in STATUSES:  # what does not say that it is open must not count as open
+        raise ValueError("an incident without a status")
     service = body.get("service") if isinstance(body.get("service"), dict) else {}
     number = body.get("incident_number", body.get("number"))
     parsed = [parse_alert(alert) for alert in alerts if isinstance(alert, dict)]

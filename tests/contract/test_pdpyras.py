@@ -19,7 +19,9 @@ from server.errors import Missing, RipcordError, Transient, Unknown
 
 KEY = "u+pagerdutykey0815notforyou"
 NOTE = {"note": {"id": "N1", "user": {"id": "PBOT", "type": "user_reference"}}}
-INCIDENT = {"incident": {"id": "Q1", "created_at": "2026-11-24T03:12:00Z", "service": {"id": "P1"}}}
+INCIDENT = {
+    "incident": {"id": "Q1", "status": "triggered", "created_at": "2026-11-24T03:12:00Z", "service": {"id": "P1"}}
+}
 CALLS: dict[str, Callable[[PagerDutyApi], object]] = {
     "incident": lambda api: api.incident("Q1"),
     "notes": lambda api: api.notes("Q1"),

@@ -137,8 +137,7 @@ def test_a_value_with_a_nul_does_not_become_equal_to_one_without() -> None:
 def test_who_moved_an_incident_to_its_status_and_where_it_was_merged_to_are_kept() -> None:
     by = {"id": "PANA", "type": "user_reference", "summary": "Ana\x00"}
     body = {
-        "id": "Q1",
-        "created_at": "2026-11-24T03:12:00Z",
+        **rest_incident(status="resolved"),
         "last_status_change_at": "2026-11-24T03:12:34Z",
         "last_status_change_by": by,
         "resolve_reason": {"type": "merge_resolve_reason", "incident": {"id": "Q2", "type": "incident_reference"}},
@@ -152,5 +151,11 @@ def test_who_moved_an_incident_to_its_status_and_where_it_was_merged_to_are_kept
     "reason", [None, "merged", {"type": "merge_resolve_reason"}, {"incident": 5}, {"incident": {"id": 5}}]
 )
 def test_a_merge_that_does_not_say_where_to_leads_nowhere(reason: Any) -> None:
-    body = {"id": "Q1", "created_at": "2026-11-24T03:12:00Z", "resolve_reason": reason, "last_status_change_by": "x"}
+    body = rest_incident(resolve_reason=reason, last_status_change_by="x")
     assert (parse_incident(body, [], NOW).merged_into, parse_incident(body, [], NOW).changed_by) == (None, "")
+
+
+@pytest.mark.parametrize("status", [None, "", "open", 1, ["triggered"], {}])
+def test_an_incident_that_does_not_say_whether_it_is_open_is_none_and_never_counts_as_open(status: Any) -> None:
+    with pytest.raises(ValueError, match="without a status"):
+        parse_incident(rest_incident(status=status), [], NOW)
