@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from sandbox.argo import basic
-from sandbox.argo.names import Object, available, wanted
+from sandbox.argo.names import Object, available, status_of, wanted
 from sandbox.argo.view import View
 
 
@@ -54,10 +54,10 @@ def desired(view: View, weights: Object | None) -> tuple[int, int]:
     stable = view.replicas
     if view.canary.get("dynamicStableScale"):
         stable = pods_for(view, max_weight(view) - weight)
-    if weights:
-        canary = max(canary, pods_for(view, int(weights["canary"]["weight"])))
-        if view.canary.get("dynamicStableScale"):
-            stable = max(stable, pods_for(view, int(weights["stable"]["weight"])))
+    if weights and view.canary.get("dynamicStableScale"):
+        stable = max(stable, pods_for(view, int(weights["stable"]["weight"])))
+        if view.status.get("abort"):  # no canary pod goes before its traffic has gone
+            canary = max(canary, pods_for(view, int(weights["canary"]["weight"])))
     if view.canary.get("dynamicStableScale") and view.status.get("abort") and not view.promoted:
         # Back up within the surge only: the canary must give pods back first, as far as traffic has left it.
         stable = min(stable, max(wanted(view.stable), view.replicas + surge(view) - wanted(view.new)))
@@ -75,23 +75,31 @@ def desired_basic(view: View) -> tuple[int, int]:
 
 
 def at_desired(view: View, weights: Object | None) -> bool:
-    canary, stable = desired(view, weights) if view.canary.get("trafficRouting") else desired_basic(view)
-    others = sum(available(rs) for rs in view.others)
-    scaled = wanted(view.new) == canary and wanted(view.stable) == stable
-    return scaled and _enough(view, view.new, canary) and _enough(view, view.stable, stable) and others == 0
+    """The pods that this step asks for, no more and no fewer. Under a router older versions may live on."""
+    routed = bool(view.canary.get("trafficRouting"))
+    canary, stable = desired(view, weights) if routed else desired_basic(view)
+    if wanted(view.new) != canary or not _as_many(view, view.new, canary):
+        return False
+    if not (routed and view.canary.get("dynamicStableScale")) and not _created(view.stable, stable):
+        return False
+    return routed or not any(available(rs) for rs in view.others)
 
 
-def stable_complete(view: View) -> bool:
-    """The gate of an abort: stable can carry everything (or the threshold that the spec allows)."""
-    return _enough(view, view.stable, view.replicas)
+def stable_carries(view: View, weight: int) -> bool:
+    """The gate of each weight: stable has the pods for the rest (or as many as the threshold in spec allows)."""
+    top = max_weight(view)
+    rest = (top - weight) * view.replicas // top
+    return view.stable is not None and (available(view.stable) >= rest or _as_many(view, view.stable, rest))
 
 
-def _enough(view: View, replicaset: Object | None, count: int) -> bool:
-    if replicaset is None:
-        return count == 0
+def _created(replicaset: Object | None, count: int) -> bool:
+    return wanted(replicaset) == count and int(status_of(replicaset).get("replicas") or 0) == count
+
+
+def _as_many(view: View, replicaset: Object | None, count: int) -> bool:
     threshold = view.canary.get("replicaProgressThreshold")
-    if not threshold:
-        return available(replicaset) >= count
+    if not threshold or replicaset is None:
+        return available(replicaset) == count
     # Any type but Percent is read as a number of pods: `Percentage: 75` of 4 pods is never reached.
     value = int(threshold.get("value", 0))
     return available(replicaset) >= (ceil(count * value / 100) if threshold.get("type") == "Percent" else value)

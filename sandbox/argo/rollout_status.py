@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from sandbox.argo import conditions, counts, events, runs
-from sandbox.argo.names import DEADLINE, Object, available, meta, moment, name_of, notes, rfc3339, status_of
+from sandbox.argo.names import DEADLINE, Object, available, meta, moment, name_of, notes, rfc3339, status_of, wanted
 from sandbox.argo.passing import Pass, has_pause
 from sandbox.argo.seconds import duration
 from sandbox.argo.view import View
@@ -86,7 +86,8 @@ def _reset(now: Pass, new: Object) -> None:
         new["stableRS"] = new["currentPodHash"]
         back = True
     if view.steps:
-        new["currentStepIndex"] = len(view.steps) if back else 0
+        skips = back or (rollback_in_window(view) and wanted(view.new) > 0)
+        new["currentStepIndex"] = len(view.steps) if skips else 0
     if view.new is not None and not back:
         _count(new, "updatedReplicas", int(status_of(view.new).get("replicas") or 0))
 
@@ -150,11 +151,9 @@ def rollback_in_window(view: View) -> bool:
     new, stable = view.new, view.stable
     if not window or new is None or stable is None or new is stable:
         return False
-    born = meta(new).get("creationTimestamp") or ""
-    if born >= (meta(stable).get("creationTimestamp") or ""):
-        return False
-    between = [rs for rs in view.others if (meta(rs).get("creationTimestamp") or "") > born]
-    return len(between) < int(window)
+    born, until = (str(meta(one).get("creationTimestamp") or "") for one in (new, stable))
+    between = [rs for rs in view.others if born < str(meta(rs).get("creationTimestamp") or "") < until]
+    return born < until and len(between) < int(window)
 
 
 def _pause_over(view: View, pause: Object) -> bool:

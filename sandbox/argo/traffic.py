@@ -28,7 +28,7 @@ def reconcile_weights(now: Pass) -> None:
     weight = _desired_weight(now)
     if now.aborted and weight == 0:
         point(view, view.canary.get("canaryService"), view.stable)
-    if now.aborted and not view.canary.get("dynamicStableScale") and not counts.stable_complete(view):
+    if not counts.stable_carries(view, weight):
         return  # the gate: the router and the status quietly keep their weights
     _write_router(view, weight)
     new = _weights(view, weight)

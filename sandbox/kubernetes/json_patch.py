@@ -148,7 +148,20 @@ def _move(root: Object, operation: Object) -> None:
 def _copy(root: Object, operation: Object) -> None:
     """Of an absent member: null."""
     place, token = _parent(root, _from(operation))
-    _insert(root, operation["path"], deepcopy(_member(place, token)))
+    _insert(root, operation["path"], _written_anew(_member(place, token)))
+
+
+def _written_anew(value: Any) -> Any:
+    """A copy goes through the encoder, which escapes in texts of the body what it never writes as it is."""
+    if isinstance(value, dict):
+        return {key: _written_anew(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_written_anew(inner) for inner in value]
+    if not isinstance(value, Verbatim):
+        return value
+    anew = Verbatim(value)
+    anew.written = value.written.translate(_ESCAPED)
+    return anew
 
 
 def _from(operation: Object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -108,13 +108,6 @@ class BlueGreen(Canary):
     def point(self, service: str, pod_hash: str | None) -> None:
         """A Service turned by hand."""
         answer = self.world.merge(f"{self._core}/services/{service}", {"spec": {"selector": {HASH: pod_hash}}})
-        assert answer.code == 200, answer.text
-
-    def put_back(self, pod_hash: str, change: Callable[[Object], None] = lambda _template: None) -> None:
-        """The template of a ReplicaSet into spec, as an undo does it."""
-        wanted = self.replicaset(pod_hash)["spec"]["template"]
-        change(wanted)
-        answer = self.world.json_patch(self.path, {"op": "replace", "path": "/spec/template", "value": wanted})
         assert answer.code == 200, answer.text
 
     def hold(self, pod_hash: str, pods: int) -> None:

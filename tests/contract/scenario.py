@@ -106,6 +106,13 @@ class Canary:
         eventually(lambda: self.replicaset(new)["spec"]["replicas"] > 0, within=20, what="the canary is wanted")
         return new
 
+    def put_back(self, pod_hash: str, change: Callable[[Object], None] = lambda _template: None) -> None:
+        """The template of a ReplicaSet into spec, as an undo does it."""
+        wanted = self.replicaset(pod_hash)["spec"]["template"]
+        change(wanted)
+        answer = self.world.json_patch(self.path, {"op": "replace", "path": "/spec/template", "value": wanted})
+        assert answer.code == 200, answer.text
+
     def scale(self, replicas: int) -> None:
         """As an autoscaler does it."""
         answer = self.world.merge(f"{self.path}/scale", {"spec": {"replicas": replicas}})

@@ -210,3 +210,120 @@ def test_nothing_can_be_added_below_a_status_that_is_not_there(at: Place) -> Non
     at.world.post(at.rollouts, rollout("bare"))
     answer = at.world.json_patch(f"{at.rollouts}/bare/status", ABORT)
     assert (answer.code, answer.json) == (422, GENERIC)
+
+
+# ---- copy and move ----
+
+
+def test_a_copy_stands_in_both_places_and_a_move_in_the_second_alone(at: Place) -> None:
+    copied = at.world.json_patch(
+        at.status, {"op": "copy", "from": "/status/currentPodHash", "path": "/status/stableRS"}
+    )
+    assert (copied.code, copied.json["status"]) == (
+        200,
+        {"currentPodHash": "aaa", "phase": "Paused", "stableRS": "aaa"},
+    )
+    moved = at.world.json_patch(at.status, {"op": "move", "from": "/status/phase", "path": "/status/message"})
+    assert (moved.code, moved.json["status"]) == (
+        200,
+        {"currentPodHash": "aaa", "message": "Paused", "stableRS": "aaa"},
+    )
+
+
+def test_a_copied_object_is_one_of_its_own(at: Place) -> None:
+    answer = at.world.json_patch(
+        at.web,
+        {"op": "copy", "from": "/metadata/labels", "path": "/metadata/annotations"},
+        {"op": "add", "path": "/metadata/annotations/more", "value": "yes"},
+        {"op": "test", "path": "/metadata/labels/more", "value": None},
+    )
+    assert answer.code == 200
+    labels = answer.json["metadata"]["labels"]
+    assert answer.json["metadata"]["annotations"] == {**labels, "more": "yes"}
+
+
+def test_in_lists_copy_and_move_put_in_where_add_would(at: Place) -> None:
+    containers = "/spec/template/spec/containers"
+    answer = at.world.json_patch(
+        at.web,
+        {"op": "copy", "from": f"{containers}/0", "path": f"{containers}/-"},
+        {"op": "replace", "path": f"{containers}/-1/name", "value": "second"},
+        {"op": "copy", "from": f"{containers}/-1", "path": f"{containers}/0"},
+        {"op": "replace", "path": f"{containers}/0/name", "value": "third"},
+        {"op": "move", "from": f"{containers}/0", "path": f"{containers}/1"},
+    )
+    assert answer.code == 200
+    names = [one["name"] for one in answer.json["spec"]["template"]["spec"]["containers"]]
+    assert names == ["web", "third", "second"]
+
+
+def test_a_copy_of_an_absent_member_is_null_and_takes_away_what_it_is_put_upon(at: Place) -> None:
+    answer = at.world.json_patch(at.status, {"op": "copy", "from": "/status/nosuch", "path": "/status/phase"})
+    assert (answer.code, answer.json["status"]) == (200, {"currentPodHash": "aaa"})
+
+
+def test_a_member_that_was_set_to_null_can_be_moved_and_an_absent_one_cannot(at: Place) -> None:
+    nothing: Object = {"op": "add", "path": "/status/message", "value": None}
+    away: Object = {"op": "move", "from": "/status/message", "path": "/status/phase"}
+    assert (at.world.json_patch(at.status, away).code, at.object()["status"]["phase"]) == (422, "Paused")
+    answer = at.world.json_patch(at.status, nothing, away)
+    assert (answer.code, answer.json["status"]) == (200, {"currentPodHash": "aaa"})
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "move", "from": "/status/nosuch", "path": "/status/message"},
+        {"op": "move", "from": "/status/no/such", "path": "/status/message"},
+        {"op": "copy", "from": "/status/no/such", "path": "/status/message"},
+        {"op": "copy", "from": "/status/phase", "path": "/status/no/such"},
+        {"op": "move", "from": "/status/phase", "path": "/status/no/such"},
+        {"op": "move", "from": "/status", "path": "/status/canary"},
+        {"op": "copy", "from": "/spec/template/spec/containers/1", "path": "/status/message"},
+        {"op": "copy", "from": "/spec/template/spec/containers/-", "path": "/status/message"},
+        {"op": "copy", "from": "/status/phase", "path": "/spec/template/spec/containers/2"},
+        {"op": "copy", "from": "", "path": "/status/message"},
+        {"op": "copy", "from": "/status/phase", "path": ""},
+        {"op": "copy", "path": "/status/message"},
+        {"op": "move", "from": None, "path": "/status/message"},
+        {"op": "copy", "from": "/status/phase"},
+    ],
+    ids=json.dumps,
+)
+def test_a_copy_or_move_that_cannot_be_done_undoes_all_of_them(at: Place, operation: Object) -> None:
+    before = at.object()
+    answer = at.world.json_patch(at.status, ABORT, operation)
+    assert (answer.code, answer.json) == (422, GENERIC)
+    assert at.object() == before
+
+
+def test_what_stands_before_the_first_slash_of_from_is_ignored_too(at: Place) -> None:
+    answer = at.world.json_patch(at.status, {"op": "copy", "from": "x/status/phase", "path": "y/status/message"})
+    assert (answer.code, answer.json["status"]["message"]) == (200, "Paused")
+
+
+def test_a_move_out_of_spec_below_status_takes_nothing_away_there(at: Place) -> None:
+    """Each endpoint keeps its own part: what was moved arrives, and stays where it was."""
+    before = at.object()
+    answer = at.world.json_patch(
+        at.status, {"op": "move", "from": "/spec/selector/matchLabels/app", "path": "/status/message"}
+    )
+    assert (answer.code, answer.json["status"]["message"]) == (200, "web")
+    assert (answer.json["spec"], answer.json["metadata"]["generation"]) == (
+        before["spec"],
+        before["metadata"]["generation"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "wanted", "code"),
+    [("move", '"<"', 200), ("move", r'"\u003c"', 422), ("copy", '"<"', 422), ("copy", r'"\u003c"', 200)],
+)
+def test_a_copied_text_is_written_anew_and_a_moved_one_is_not(at: Place, op: str, wanted: str, code: int) -> None:
+    """A `test` after it compares with what a copy made of it: `<` is escaped then."""
+    body = (
+        '[{"op": "add", "path": "/status/message", "value": "<"},'
+        f' {{"op": "{op}", "from": "/status/message", "path": "/status/selector"}},'
+        f' {{"op": "test", "path": "/status/selector", "value": {wanted}}}]'
+    )
+    assert at.world.call("PATCH", at.status, body.encode(), JSON_PATCH).code == code

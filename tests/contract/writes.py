@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.cluster.api import Object
 from tests.contract.scenario import DEADLINE, HASH
 
+REVISION = "rollout.argoproj.io/revision"
 Holds = Callable[[Object], object]
 
 
@@ -43,6 +44,16 @@ def delayed(pod_hash: str) -> Holds:
 def undelayed(pod_hash: str) -> Holds:
     """That ReplicaSet has no deadline (any more)."""
     return lambda one: one["metadata"]["labels"][HASH] == pod_hash and DEADLINE not in one["metadata"]["annotations"]
+
+
+def numbered(pod_hash: str, revision: int) -> Holds:
+    """That ReplicaSet has this revision."""
+
+    def look(one: Object) -> object:
+        marks = one["metadata"]["annotations"]
+        return one["metadata"]["labels"][HASH] == pod_hash and marks.get(REVISION) == str(revision)
+
+    return look
 
 
 def says(**status: object) -> Holds:
