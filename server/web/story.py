@@ -15,7 +15,7 @@ from server.core.run import RunSpec, Truth
 from server.core.states import State
 from server.store.queries import RunPage
 from server.web import headline, words
-from server.web.view import clock, day, offset, sentence, visible, whole
+from server.web.view import clock, day, offset, seconds, sentence, visible, whole
 
 _MOST_LINE = 160
 _FOLD_FROM = 15
@@ -152,16 +152,23 @@ class Step:
     said: tuple[str, ...]
 
 
-def steps(page: RunPage) -> tuple[Step, ...]:
-    """The plan's steps and checks, each with how far it came."""
+def steps(page: RunPage, rows: Sequence[Row]) -> tuple[Step, ...]:
+    """The plan's steps and checks, each with how far it came, and how long that took by the audit's rows."""
     plan = page.report.plan if page.report and page.report.plan else page.plan
-    acts = [_act(page, plan, index) for index in range(len(page.spec.steps))]
-    checks = [_check(page, number) for number in range(len(page.spec.verify))]
+    acts = [_act(page, plan, index, rows) for index in range(len(page.spec.steps))]
+    checks = [_check(page, number, rows) for number in range(len(page.spec.verify))]
     later = "Only once it is proven. What came of it stands in the timeline."
     return (*acts, *checks, *(Step(_title(step.action, None), None, (), (later,)) for step in page.spec.after_proof))
 
 
-def _act(page: RunPage, plan: Plan | None, index: int) -> Step:
+def _took(rows: Sequence[Row], start: str, end: str) -> str:
+    """' in 0.06 s', between the first rows of these kinds; '' where one of them is missing."""
+    first = {row.tag: row.at for row in reversed(rows)}
+    begin, over = first.get(start), first.get(end)
+    return "" if begin is None or over is None or over < begin else f" in {seconds((over - begin).total_seconds())}"
+
+
+def _act(page: RunPage, plan: Plan | None, index: int, rows: Sequence[Row]) -> Step:
     action = page.spec.steps[index].action
     if plan is None or index:
         return Step(
@@ -176,7 +183,7 @@ def _act(page: RunPage, plan: Plan | None, index: int) -> Step:
     if plan.judged.since:
         said.append(_judged(page, plan, plan.judged.since))
     calls = tuple(sent(call, page.row.id) for call in plan.calls)
-    return Step(_title(action, plan), _acted(page, plan), calls, tuple(said))
+    return Step(_title(action, plan), _acted(page, plan, rows), calls, tuple(said))
 
 
 def _judged(page: RunPage, plan: Plan, since: datetime) -> str:
@@ -186,26 +193,27 @@ def _judged(page: RunPage, plan: Plan, since: datetime) -> str:
     return f"Judged: {name}, there since {other}{clock(since)}."
 
 
-def _acted(page: RunPage, plan: Plan) -> words.Mark | None:
+def _acted(page: RunPage, plan: Plan, rows: Sequence[Row]) -> words.Mark | None:
     outcomes = page.report.outcomes if page.report else ()
     if page.row.state is State.OBSERVED:
         return words.Mark("Not sent: observed", "observed", "quiet")
     if not outcomes or not plan.calls:
         return words.Mark("Not sent", "none", "quiet") if page.row.over and plan.calls else None
-    proven = page.row.state in (State.PROVEN, State.NOTHING_TO_DO)
+    word, icon = ("Done", "proven") if page.row.state in (State.PROVEN, State.NOTHING_TO_DO) else ("Accepted", "act")
     return {
-        "done": words.Mark("Done", "proven", "ok") if proven else words.Mark("Accepted", "act", "ok"),
+        "done": words.Mark(f"{word}{_took(rows, 'step_intended', 'step_done')}", icon, "ok"),
         "noop": words.Mark("Was so already", "none", "quiet"),
         "refused": words.Mark("Refused", "failed", "bad"),
         "unknown": words.Mark("No clear answer", "stuck", "wait"),
     }[outcomes[0].kind if all(o.kind != "done" for o in outcomes) else "done"]
 
 
-def _check(page: RunPage, number: int) -> Step:
+def _check(page: RunPage, number: int, rows: Sequence[Row]) -> Step:
     check = page.spec.verify[number]
     mark = None
     if page.row.state in (State.PROVEN, State.NOTHING_TO_DO):
-        mark = words.Mark("Passed", "proven", "ok")
+        took = _took(rows, "step_done", "check_passed") if len(page.spec.verify) == 1 else ""
+        mark = words.Mark(f"Passed{took}", "proven", "ok")
     elif page.row.state is State.FAILED:
         mark = words.Mark("Failed", "failed", "bad")
     elif page.row.state is State.UNPROVEN and headline.sent(page):

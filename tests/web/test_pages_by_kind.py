@@ -14,7 +14,7 @@ from server.core.outcome import Call, Judged, Plan, Remarks
 from server.core.run import StepSpec
 from server.core.states import State
 from server.db import stamp
-from tests.web.rows import AT, BAD, GOOD, after, look, plan, proven, unproven
+from tests.web.rows import AT, BAD, GOOD, after, look, plan, proven, tell, unproven
 from tests.web.site import Site, open_site, words
 
 RUN = "/runs/r-0000000000000001"
@@ -199,6 +199,15 @@ def test_a_call_that_was_taken_is_done_only_where_the_run_is_proven(site: Site) 
     done, taken = (words(site.page(path).find("ol", "plan")[0].text) for path in (RUN, "/runs/r-0000000000000002"))
     assert done.startswith("Abort the canary Done")
     assert taken.startswith("Abort the canary Accepted")
+
+
+def test_the_plan_says_how_long_the_write_and_its_first_proof_took(site: Site) -> None:
+    """By the audit: intended at 0.16 s, done at 0.22 s, passed at 4.9 s."""
+    delivery = site.world.delivery()
+    tell(site.world, site.world.run(State.PROVEN, 1, delivery=delivery, report=proven()), delivery)
+    shown = words(site.page(RUN).find("ol", "plan")[0].text)
+    assert shown.startswith("Abort the canary Done in 0.06 s PATCH")
+    assert "Prove that traffic is on stable Passed in 4.68 s" in shown
 
 
 def test_what_follows_the_proof_stands_in_the_plan(site: Site) -> None:

@@ -41,7 +41,7 @@ def add(pages: Blueprint, parts: Parts, frame: Frame) -> None:
             so=headline.so(page),
             next=headline.next_step(page),
             truths=story.truths(page),
-            steps=story.steps(page),
+            steps=story.steps(page, rows),
             held=held,
             mind=mind,
             pairs=evidence.pairs(report.before, report.after) if report else (),
