@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from server import db
+from server.errors import Transient
 
 _LOCK = 0x52697063  # any number of our own, for PostgreSQL's advisory lock
 
@@ -22,21 +23,28 @@ def _config() -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Migrates in one transaction. Two processes at once: the second waits and finds nothing to do."""
+    """Migrates in one transaction. Two processes at once: the second waits and finds nothing to do. Raises Transient."""
     engine = db.writing(url, patience=30)
     try:
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
-            config = _config()
-            config.attributes["connection"] = connection
-            if revision == "head" or not revision.startswith("-"):
-                command.upgrade(config, revision)
-            else:
-                command.downgrade(config, revision)
+        _migrate(engine, revision)
+    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+        said = f"the database does not answer ({type(error.orig).__name__})"
+        raise Transient(f"{said}: is it running, is the URL right, may it be written?") from error
     finally:
         engine.dispose()
+
+
+def _migrate(engine: sa.Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+        config = _config()
+        config.attributes["connection"] = connection
+        if revision == "head" or not revision.startswith("-"):
+            command.upgrade(config, revision)
+        else:
+            command.downgrade(config, revision)
 
 
 def at_head(engine: sa.Engine) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -12,7 +13,8 @@ from alembic.script import ScriptDirectory
 from server import db, migrate
 from server.audit import tables as audit_tables
 from server.store import tables as store_tables
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, Process, clean_environment, free_port
+from tests.support.waiting import eventually
 
 
 def declared() -> set[str]:
@@ -62,3 +64,19 @@ def test_migrations_import_nothing_of_the_server_but_tables_and_settings() -> No
     lines = [line for path in (ROOT / "migrations").rglob("*.py") for line in path.read_text("utf-8").splitlines()]
     named = {match for line in lines for match in re.findall(r"^(?:import|from) (server[\w.]*(?: import \w+)?)", line)}
     assert named <= {"server.audit.tables", "server.store.tables", "server import db", "server import settings"}
+
+
+@pytest.mark.parametrize("verb", ["serve", "migrate"])
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "postgresql://somebody:not-for-logs@127.0.0.1:1/x"])
+def test_a_database_that_does_not_answer_is_one_clear_line(verb: str, url: str) -> None:
+    """And no bug: it is the first thing that is wrong on a new machine."""
+    settings = {
+        "RIPCORD_DATABASE_URL": url,
+        "RIPCORD_LISTEN": f"127.0.0.1:{free_port()}",
+        "RIPCORD_SECRET_KEY": "x" * 32,
+    }
+    with Process.python("-m", "server", verb, env=clean_environment(**settings)) as process:
+        assert process.popen.wait(30) == 1
+        eventually(lambda: process.lines, within=5)
+    said = f"ripcord {verb}: the database does not answer (OperationalError): is it running, is the URL right, may it be written?"
+    assert process.lines == [said]
