@@ -35,10 +35,9 @@ SILENCE: Final = 60.0
 BOOKMARKS: Final = timedelta(seconds=60)
 BEFORE_THE_END: Final = timedelta(seconds=2)
 
-_GLANCE = (
-    0.1  # of the machine's seconds: how often a quiet watch looks at the clock, and whether its client is still there
-)
+_GLANCE = 0.1  # seconds of the machine: how often a quiet watch looks at the clock, and for its client
 _NOTHING = b""
+_MATCH, _NEWER = "resourceVersionMatch", "NotOlderThan"
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,7 @@ class Watches:
         wanted = request.first("resourceVersion")
         if wanted and not wanted.isdigit():
             raise errors.unparsable_version(wanted)
+        _demand_sense(request)
         marks = _flag(request, "allowWatchBookmarks")
         initially = _initially(request, wanted)
         since = self._latest if wanted in ("", "0") or initially else int(wanted)
@@ -201,6 +201,22 @@ def _next_mark(asked: _Asked, now: datetime) -> datetime | None:
         return None
     last = asked.until - BEFORE_THE_END
     return min(now + BOOKMARKS, last) if now < last else None
+
+
+def _demand_sense(request: Request) -> None:
+    """resourceVersionMatch and sendInitialEvents go together, and mean one thing."""
+    match, initial = request.first("resourceVersionMatch"), "sendInitialEvents" in request.query
+    refused: list[tuple[str, str]] = []
+    if initial and match != _NEWER:
+        refused.append(("FieldValueForbidden", f"Forbidden: sendInitialEvents requires setting {_MATCH} to {_NEWER}"))
+    if match and not initial:
+        words = f"Forbidden: {_MATCH} is forbidden for watch unless sendInitialEvents is provided"
+        refused.append(("FieldValueForbidden", words))
+    if match and match != _NEWER:
+        refused.append(("FieldValueNotSupported", f'Unsupported value: "{match}": supported values: "{_NEWER}"'))
+    if refused:
+        causes = [errors.Cause(reason, message, _MATCH) for reason, message in refused]
+        raise errors.invalid("ListOptions", "meta.k8s.io", "", causes)
 
 
 def _initially(request: Request, wanted: str) -> bool:

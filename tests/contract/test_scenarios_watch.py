@@ -190,6 +190,31 @@ def test_a_selector_that_cannot_be_is_refused_before_anything_is_told(at: Place,
     assert answer.json == at.world.get(at.rollouts, **selector).json
 
 
+NEEDS = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+GOES_WITH = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+UNKNOWN = 'Unsupported value: "Exact": supported values: "NotOlderThan"'
+
+
+@pytest.mark.parametrize(
+    ("options", "causes"),
+    [
+        ({"sendInitialEvents": "true"}, [NEEDS]),
+        ({"resourceVersionMatch": "NotOlderThan"}, [GOES_WITH]),
+        ({"sendInitialEvents": "false", "resourceVersionMatch": "Exact"}, [NEEDS, UNKNOWN]),
+        ({"resourceVersionMatch": "Exact"}, [GOES_WITH, UNKNOWN]),
+    ],
+    ids=json.dumps,
+)
+def test_options_that_make_no_sense_together_are_invalid(at: Place, options: dict[str, str], causes: list[str]) -> None:
+    answer = at.world.get(at.rollouts, watch="1", resourceVersion="0", **options)
+    assert (answer.code, answer.json["reason"]) == (422, "Invalid")
+    told = answer.json["details"]
+    assert (told["group"], told["kind"]) == ("meta.k8s.io", "ListOptions")
+    assert [(one["field"], one["message"]) for one in told["causes"]] == [
+        ("resourceVersionMatch", words) for words in causes
+    ]
+
+
 # ---- how it ends ----
 
 
