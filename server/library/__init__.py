@@ -47,7 +47,8 @@ class Shelf:
             self._library, self.problem = load(self.folder, self.known), None
         except Misconfigured as error:
             self.problem = error.said
-            log.warning("the runbooks on disk are wrong, the last good set stays: %s", error.said)
+            if self._library is not None:  # who starts with wrong ones says so and ends
+                log.warning("the runbooks on disk are wrong, the last good set stays: %s", error.said)
         self._print = now
 
     def _fingerprint(self) -> tuple[tuple[str, int, int], ...]:

@@ -308,6 +308,23 @@ def test_a_set_that_never_was_good_is_an_error(folder: Folder) -> None:
         shelf_of(folder).current()
 
 
+def test_only_where_a_good_set_stays_the_log_says_that_it_stays(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf = shelf_of(folder)
+    folder.spoil("x.yaml", "mode: auto", "mode: autoo")
+    with pytest.raises(Misconfigured):
+        shelf.current()
+    assert caplog.messages == []
+    folder.spoil("x.yaml", "mode: autoo", "mode: auto")
+    shelf.current()
+    folder.spoil("x.yaml", "mode: auto", "mode: autoo")
+    shelf.current()
+    assert [said.partition(":")[0] for said in caplog.messages] == [
+        "the runbooks on disk are wrong, the last good set stays"
+    ]
+
+
 def test_a_change_of_the_same_length_in_the_same_second_is_seen(folder: Folder) -> None:
     shelf = shelf_of(folder)
     shelf.current()
