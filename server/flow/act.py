@@ -16,7 +16,9 @@ from server.flow.trail import Trail
 
 READ_PATIENCE = 60.0
 """Seconds that a step waits for an upstream that cannot be read: then planning refuses, and what was written goes to its proof."""
-UNREAD_AFTER = 0.5
+OWED_PATIENCE = 600.0
+"""The same while a write that was intended beside another has not left: an abort without the Service beside it can be the outage."""
+UNREAD_AFTER, UNREAD_LONG = 0.5, 2.0
 NOT_DONE_AFTER = 1.0
 
 Move = Callable[[], Write | LookAgain | Finished]
@@ -83,9 +85,9 @@ async def act(
         if "unread" not in look:
             continue
         # Without a new look the action can only ask for one: somebody must say when that is enough.
-        if trail.unread_for > READ_PATIENCE:
+        if trail.unread_for > (OWED_PATIENCE if trail.pending else READ_PATIENCE):
             return None if trail.wrote else trail.refused(_unread(look))
-        await verbs.sleep(UNREAD_AFTER)
+        await verbs.sleep(UNREAD_AFTER if trail.unread_for < READ_PATIENCE / 2 else UNREAD_LONG)
     outcome = move.outcome
     if await resolved(verbs, spec, world, trail, outcome):
         return None

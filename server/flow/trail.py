@@ -57,7 +57,7 @@ class Trail:
         self.truths: dict[str, Truth] = {}
         self.verdict: Verdict | None = None
         self._moves: Moves | None = None
-        self._by = ""
+        self._by = self._read_by = ""  # the processes of the last look, and of the last one that could read
         self._base = 0
         self._count: dict[str, int] = {}
 
@@ -118,6 +118,7 @@ class Trail:
         self.stopped = look.get("stopped")
         if "state" in look and look["state"] is not None:
             self.seen.append(look["state"])
+            self._read_by = look["by"]
 
     @property
     def unread_for(self) -> float:
@@ -162,14 +163,14 @@ class Trail:
 
     def intend(self, write: Write, by: str) -> bool:
         """Its intent stands in the chain, and those of the writes that go with it. False = an earlier process intended it
-        beside another write: the world may have moved since, so look before it is sent."""
+        beside another write, and this one has read nothing yet: the world may have moved, so look before it is sent."""
         self.intended = True
         self.pending.update({one.n: (self.index, by) for one in write.also})
-        known = self.pending.pop(write.n, None)
-        if known is None or known[1] == by:
-            return True
-        self.pending[write.n] = (self.index, by)
-        return False
+        known = self.pending.get(write.n)
+        if known is not None and known[1] != by and self._read_by != by:
+            return False
+        self.pending.pop(write.n, None)
+        return True
 
     def numbered(self, outcome: Outcome) -> Outcome:
         """The outcome under its run-wide number."""

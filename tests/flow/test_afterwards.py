@@ -172,6 +172,24 @@ def test_who_takes_over_between_the_two_looks_before_the_second_is_sent(world: R
     assert later.only("look", "sent")[:2] == [("look",), ("sent", 2)]
 
 
+@pytest.mark.parametrize(("away", "state", "sent"), [(300, "proven", [2]), (9999, "unproven", [])])
+def test_who_takes_over_while_nothing_can_be_read_waits_ten_minutes_to_send_the_second(
+    world: Runs, away: float, state: str, sent: list[int]
+) -> None:
+    """The first alone can be the outage: what was intended beside it is owed for longer than a look is waited for elsewhere."""
+    world.moves_ = Both()
+    first = run(world).engine
+    at = first.history.asked.index(("step", "0 intend 1"))
+    died_there = History(first.history.asked[:at], first.history.answers[:at])
+
+    later = Runs(world.clock, moves_=Both(), me="b")
+    began = world.clock.seconds
+    later.unread = lambda seconds: seconds < began + away
+    assert run(later, recorded=died_there).state == state
+    assert [n for _sent, n in later.only("sent")] == sent
+    assert later.times("look") < 400
+
+
 def test_a_plan_made_afresh_gives_no_number_twice(world: Runs) -> None:
     world.moves_ = Both()
     world.writes = [{"kind": "refused", "said": "it moved", "cause": "conflict"}]
