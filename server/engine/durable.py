@@ -34,6 +34,10 @@ NAME, VERSION, EXECUTOR = "ripcord", "1", "local"
 """Stored with every run and never changed: a run under another version or executor would not be taken up again."""
 
 
+AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+"""The database does not answer, or had no connection free in time: no bug, however many ask at once."""
+
+
 class Ending(BaseException):
     """This process is being ended in the middle of a step. No Exception: the library would record that as the step's result, and
     the workflow as over, and nobody would take it up again."""
@@ -221,7 +225,7 @@ class Engine:
         while True:
             try:
                 return {"is": do()}
-            except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            except AWAY as error:
                 if self._stopping.is_set():
                     raise Ending(name) from error
                 log.warning("step %s: the database does not answer (%s), trying again", name, type(error).__name__)

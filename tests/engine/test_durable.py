@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from server import migrate
+from server.engine.durable import Engine
 from tests.support.waiting import eventually
 
 
@@ -114,3 +117,21 @@ def test_a_story_that_another_version_began_hears_so_and_is_brought_to_its_end(
     launch("upgraded")
     eventually(lambda: len(effects(tmp_path)) == 5, within=30, what="it came to its end")
     assert effects(tmp_path)[3:] == ["Unfit: another version of Ripcord began this", "hello"]
+
+
+@pytest.mark.parametrize("trouble", [
+    sa.exc.OperationalError("SELECT 1", {}, OSError("away")),
+    sa.exc.InterfaceError("SELECT 1", {}, OSError("closed")),
+    sa.exc.TimeoutError("QueuePool limit of size 10 overflow 10 reached"),
+], ids=["away", "closed", "no connection free"])  # fmt: skip
+def test_a_database_that_does_not_answer_in_time_is_waited_for_and_is_no_bug(trouble: Exception) -> None:
+    troubles = [trouble, trouble]
+
+    def step() -> str:
+        if troubles:
+            raise troubles.pop()
+        return "done"
+
+    engine = Engine("sqlite:///unused.db", {})
+    with closing(engine._loop):  # never launched, so nobody else closes it
+        assert engine.patiently("a", step) == {"is": "done"}
