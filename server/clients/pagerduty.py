@@ -171,7 +171,7 @@ class PagerDutyApi:
             raise Refused(what, status, _code(response))
         answer = _json(response)
         if answer is None:
-            raise Unknown(f"{what}, and the answer is not JSON")
+            raise Unknown(f"{what}, and the answer is not JSON", broken=True)  # as clear, as soon, as above
         return answer
 
     def _ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:

@@ -211,6 +211,14 @@ def test_a_read_that_breaks_may_be_asked_again(town: Town) -> None:
     assert type(town.error(town.read, "GET", "reset_before")) is Transient
 
 
+def test_a_body_that_ends_too_early_is_a_broken_connection() -> None:
+    half = b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"key":'
+    with answering(half) as server:
+        error = raised(lambda: LaunchDarklyApi(server.url, TOKEN).patch(WRITE, off(1), JSON_PATCH))
+        assert (type(error), getattr(error, "broken", None), len(server.requests)) == (Unknown, True, 1)
+        assert type(raised(lambda: LaunchDarklyApi(server.url, TOKEN).get(READ))) is Transient
+
+
 def test_nobody_there_means_not_done() -> None:
     client = LaunchDarklyApi(f"http://127.0.0.1:{free_port()}", TOKEN)
     for call in (lambda: client.get(READ), lambda: client.patch(WRITE, off(1), JSON_PATCH)):
