@@ -21,7 +21,7 @@ import sqlalchemy as sa
 import urllib3
 
 from server import db
-from server.store.tables import runs
+from server.store.tables import decisions, deliveries, runs
 from tests.cluster.api import Api, Object
 from tests.contract.relay import Held
 from tests.contract.scenario import Canary, template
@@ -177,7 +177,10 @@ class Rounds:
         """An alert was sent, and the abort that follows stands on the wire."""
         with self.relay.hold(f"{canary.path}/status") as held:
             self.town.alert(f"{canary.namespace}-{number}", rollout="web", namespace=canary.namespace)
-            held.arrives(within=90)
+            try:
+                held.arrives(within=90)
+            except AssertionError as error:
+                raise AssertionError(f"{error}; {self._lately(canary.namespace)}") from error
             yield held
 
     def ended(self, canary: Canary) -> Round:
@@ -202,6 +205,17 @@ class Rounds:
         new = mine[self._patches[namespace] :]
         self._patches[namespace] = len(mine)
         return new
+
+    def _lately(self, namespace: str) -> str:
+        """What was decided and run there last, and how many deliveries stand where."""
+        decided = sa.select(decisions.c.at, decisions.c.kind, decisions.c.reason).where(decisions.c.target == namespace)
+        ran = sa.select(runs.c.created_at, runs.c.id, runs.c.state, runs.c.said).where(runs.c.target == namespace)
+        newest = [
+            *self.town.rows(decided.order_by(decisions.c.at.desc()).limit(2)),
+            *self.town.rows(ran.order_by(runs.c.created_at.desc()).limit(2)),
+            *self.town.rows(sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)),
+        ]
+        return f"{datetime.now(UTC)}: {newest}"
 
     def close(self) -> None:
         self.lookout.close()
