@@ -335,7 +335,7 @@ def between_plan_and_write(street: Street, name: str, change: Callable[[], None]
     """The plan stands, and the guards wait for PagerDuty while something changes."""
     alerts = {"method": "GET", "path": "/pagerduty/incidents/*/alerts"}
     street.order(alerts, "delay", seconds=0)  # the decision reads them first
-    street.order(alerts, "hold_before", seconds=4)
+    street.order(alerts, "hold_before", seconds=20)
     read = len(street.town.asked("GET", "/alerts"))
     street.alert(name)
     eventually(
@@ -385,7 +385,7 @@ def test_a_scale_up_after_the_plan_that_stable_cannot_follow_is_refused_before_a
 def test_a_scale_up_while_the_abort_is_on_its_way_is_answered_by_the_fallback(street: Street) -> None:
     web = street.houses["scaled_under_the_abort"]
     new, stable = web.new, web.stable
-    street.order({"method": "PATCH", "path": f"*/{web.namespace}/{STATUS}"}, "hold_before", seconds=4)
+    street.order({"method": "PATCH", "path": f"*/{web.namespace}/{STATUS}"}, "hold_before", seconds=20)
     with web.never_fewer():
         street.alert("scaled_under_the_abort")
         eventually(lambda: street.wrote("scaled_under_the_abort"), within=30, every=0.1, what="the abort is on its way")
