@@ -7,6 +7,7 @@ that an open page never blocks a writer. PostgreSQL: psycopg 3, READ COMMITTED, 
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy.engine import Dialect
 from server.turn import line_up
 
 metadata = sa.MetaData()
+_PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
 def stamp(at: datetime) -> str:
@@ -76,8 +78,17 @@ def embedded(url: str, *, patience: float = 30.0, pool: int = 20) -> sa.Engine:
         for pragma in (f"busy_timeout={int(patience * 1000)}", "synchronous=FULL", "foreign_keys=ON"):
             dbapi.execute(f"PRAGMA {pragma}")
 
+    sa.event.listen(engine, "handle_error", _waited_for)
     line_up(engine, patience)
     return engine
+
+
+def _waited_for(context: sa.engine.ExceptionContext) -> None:
+    """The library waits for a lock or a free connection for as long as it takes, and takes a disk that is full, read-only or broken for
+    the end of the workflow. All of these pass; so it is told of each as of the one that it waits for."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _PASSING:
+        raise sa.exc.TimeoutError(f"the database cannot take it now ({error.sqlite_errorname})") from error
 
 
 def _sqlite(url: str, begin: str, patience: float, pool: int) -> sa.Engine:

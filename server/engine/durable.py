@@ -32,10 +32,15 @@ log = logging.getLogger("ripcord.engine")
 
 NAME, VERSION, EXECUTOR = "ripcord", "1", "local"
 """Stored with every run and never changed: a run under another version or executor would not be taken up again."""
+READ_ONLY = "25006"
+"""PostgreSQL's word for a transaction that may only read."""
 
 
-AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-"""The database does not answer, or had no connection free in time: no bug, however many ask at once."""
+def is_away(error: Exception) -> bool:
+    """Whether the database, not the step, is to blame: it does not answer, has no connection free in time, or only reads (a standby)."""
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError):
+        return True
+    return isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "sqlstate", None) == READ_ONLY
 
 
 class Ending(BaseException):
@@ -225,17 +230,15 @@ class Engine:
         while True:
             try:
                 return {"is": do()}
-            except AWAY as error:
-                if self._stopping.is_set():
-                    raise Ending(name) from error
-                log.warning("step %s: the database does not answer (%s), trying again", name, type(error).__name__)
-                self._stopping.wait(pause)
-                pause = min(pause * 2, 5.0)
             except Exception as error:
                 if self._stopping.is_set():
                     raise Ending(name) from error
-                log.exception("step %s: a bug", name)
-                return {"bug": f"{name}: {type(error).__name__}"}
+                if not is_away(error):
+                    log.exception("step %s: a bug", name)
+                    return {"bug": f"{name}: {type(error).__name__}"}
+                log.warning("step %s: the database does not answer (%s), trying again", name, type(error).__name__)
+            self._stopping.wait(pause)
+            pause = min(pause * 2, 5.0)
 
 
 _current: Engine | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -119,11 +120,31 @@ def test_a_story_that_another_version_began_hears_so_and_is_brought_to_its_end(
     assert effects(tmp_path)[3:] == ["Unfit: another version of Ripcord began this", "hello"]
 
 
+def test_a_disk_that_is_full_for_a_while_ends_no_story(tmp_path: Path) -> None:
+    """The library took it for the end of the workflow: what had been answered 202 was never decided, and no start took it up again."""
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    migrate.upgrade(url)
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        child = subprocess.Popen([sys.executable, "-m", "tests.engine.full", url, str(tmp_path)], stderr=file)
+    try:
+        eventually(lambda: (tmp_path / "step").exists(), within=30)
+        (tmp_path / "full").touch()
+        eventually(lambda: "full" in log.read_text().lower(), within=10, what="a write met the full disk")
+        assert not (tmp_path / "finished").exists()
+        (tmp_path / "full").unlink()
+        eventually((tmp_path / "finished").exists, within=30, what="the story came to its end")
+    finally:
+        child.kill()
+        child.wait()
+
+
 @pytest.mark.parametrize("trouble", [
     sa.exc.OperationalError("SELECT 1", {}, OSError("away")),
     sa.exc.InterfaceError("SELECT 1", {}, OSError("closed")),
     sa.exc.TimeoutError("QueuePool limit of size 10 overflow 10 reached"),
-], ids=["away", "closed", "no connection free"])  # fmt: skip
+    sa.exc.InternalError("INSERT", {}, psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT")),
+], ids=["away", "closed", "no connection free", "a standby that only reads"])  # fmt: skip
 def test_a_database_that_does_not_answer_in_time_is_waited_for_and_is_no_bug(trouble: Exception) -> None:
     troubles = [trouble, trouble]
 
