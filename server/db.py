@@ -17,6 +17,8 @@ from sqlalchemy.engine import Dialect
 from server.turn import line_up
 
 metadata = sa.MetaData()
+QUIET: dict[str, Any] = {"hide_parameters": True}
+"""An error's text quotes no value: what was to be stored (alerts, pod templates with their env) has no place in a log."""
 _PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
@@ -71,7 +73,7 @@ def reading(url: str, *, patience: float = 2.0, pool: int = 10) -> sa.Engine:
 def embedded(url: str, *, patience: float = 30.0, pool: int = 20) -> sa.Engine:
     """An engine on SQLite for a library that begins its own transactions, IMMEDIATE where they write. It lines up with the others."""
     arguments = {"timeout": patience, "check_same_thread": False, "isolation_level": "IMMEDIATE"}
-    engine = sa.create_engine(url, connect_args=arguments, pool_size=pool)
+    engine = sa.create_engine(url, connect_args=arguments, pool_size=pool, **QUIET)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(dbapi: Any, _record: Any) -> None:
@@ -92,7 +94,8 @@ def _waited_for(context: sa.engine.ExceptionContext) -> None:
 
 
 def _sqlite(url: str, begin: str, patience: float, pool: int) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": patience, "check_same_thread": False}, pool_size=pool)
+    arguments = {"timeout": patience, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=arguments, pool_size=pool, **QUIET)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(dbapi: Any, _record: Any) -> None:
@@ -119,6 +122,7 @@ def _postgresql(url: str, patience: float, pool: int) -> sa.Engine:
         pool_size=pool,
         pool_pre_ping=True,
         pool_timeout=patience,
+        **QUIET,
         # Without these a network that swallows everything holds a connection until TCP gives up by itself.
         connect_args={
             "connect_timeout": 2,

@@ -183,6 +183,7 @@ class Engine:
             "notification_listener_polling_interval_sec": self.poll,
             "run_migrations": True,
             "log_level": "WARNING",
+            "db_engine_kwargs": dict(db.QUIET),
         }
         if db.is_sqlite(self.url):  # its writers line up with ours: see turn.py
             self._own = config["system_database_engine"] = db.embedded(self.url)
