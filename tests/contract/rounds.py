@@ -59,9 +59,7 @@ class Lookout:
                 if rollout and holds(rollout) and calm >= quiet:
                     return rollout
                 if time.monotonic() > deadline:
-                    raise AssertionError(
-                        f"not within {within:g} s in {namespace}; it stands so: {rollout.get('status')}"
-                    )
+                    raise AssertionError(f"not within {within:g} s in {namespace}; it stands so: {_in_short(rollout)}")
                 self._news.wait(max(0.01, quiet - calm) if quiet > calm else 1)
 
     def close(self) -> None:
@@ -80,6 +78,29 @@ class Lookout:
         with self._news:
             self._latest[rollout["metadata"].get("namespace", "")] = (time.monotonic(), rollout)
             self._news.notify_all()
+
+
+def _in_short(rollout: Object) -> Object:
+    meta, spec, status = rollout.get("metadata", {}), rollout.get("spec", {}), rollout.get("status", {})
+    told = (
+        "phase",
+        "message",
+        "abort",
+        "abortedAt",
+        "currentPodHash",
+        "stableRS",
+        "currentStepIndex",
+        "observedGeneration",
+    )
+    pods = spec.get("template", {}).get("spec", {}).get("containers", [{}])[0]
+    return {
+        **{name: status[name] for name in told if name in status},
+        "generation": meta.get("generation"),
+        "template": [pods.get("image"), len(pods.get("env", []))],
+        "writers": [
+            (one.get("manager"), one.get("subresource"), one.get("time")) for one in meta.get("managedFields", [])
+        ],
+    }
 
 
 def version(name: str) -> Object:

@@ -53,7 +53,11 @@ def test_a_hotfix_around_the_abort_is_never_left_aborted_or_asleep(
             held.over()
         played = rounds.ended(canary)
         assert played.state in ("refused", "unproven", "failed"), played
-        rounds.lookout.until(canary.namespace, lambda now: paused(now) and _hash(now) != _hash(before))
+        try:
+            rounds.lookout.until(canary.namespace, lambda now: paused(now) and _hash(now) != _hash(before))
+        except AssertionError as error:
+            at = f"{(changed_at - held.passed_at) * 1000:.0f} ms"
+            raise AssertionError(f"{error}; before {_hash(before)}, {at}, {played}") from error
         offsets.append(changed_at - held.passed_at)
         found.update([*played.counted(), "a removal" if _image(hotfix) == _image(_template(before)) else "a version"])
 
