@@ -66,11 +66,16 @@ def open_door(tmp_path: Path, secrets: tuple[str, ...] = (SECRET,)) -> Door:
     return Door(create_app(settings, parts).test_client(), parts)
 
 
+def close_door(opened: Door) -> None:
+    """Its threads and connections are gone."""
+    opened.parts.inbox.stop()
+    for engine in (opened.parts.inbox.engine, opened.parts.reading, opened.parts.writing):
+        engine.dispose()
+
+
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     """A door with one secret."""
     opened = open_door(tmp_path)
     yield opened
-    opened.parts.inbox.stop()
-    for engine in (opened.parts.inbox.engine, opened.parts.reading, opened.parts.writing):
-        engine.dispose()
+    close_door(opened)
