@@ -98,7 +98,7 @@ class KubernetesApi:
         with Deadline(CALL_SECONDS) as deadline:
             try:
                 response = _exchange(client, *request)
-                return response.status, _lower(response.headers), self._read(response)
+                return response.status, _lower(response.headers), _without(_sent(*request), self._read(response))
             # A header that cannot be sent (a token with a line break) stands in the error's own text: that text goes nowhere.
             except (urllib3.exceptions.HTTPError, OSError, ApiException, ValueError) as error:
                 clear = self._sorted(cluster, what, error, deadline.passed)
@@ -174,6 +174,17 @@ def _exchange(
         method, url, body=raw, headers=headers, timeout=timeout, preload_content=False, redirect=False
     )
     return answer
+
+
+def _sent(_method: str, _url: str, headers: Mapping[str, str], *_: object) -> str:
+    """The credential that the request carries, as it stands in its header; '' = none there."""
+    given = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+    return given.rpartition(" ")[2]
+
+
+def _without(credential: str, body: bytes) -> bytes:
+    """Who answers with our credential in it is not quoted with it: an answer's words stand in audit, note and page."""
+    return body.replace(credential.encode(), b"***") if credential else body
 
 
 def as_the_server_writes(body: object) -> bytes:

@@ -431,7 +431,8 @@ def test_a_netrc_entry_for_the_host_does_not_replace_the_key(
 @both
 def test_the_credential_is_in_no_error_of_a_server_that_quotes_it_back(vendor: str, tmp_path: Path) -> None:
     for status in ("400 Bad Request", "401 Unauthorized", "500 Internal Server Error", "429 Too Many Requests"):
-        body = b'{"message": "who are you?", "error": {"message": "bad token"}}'
+        mine = TOKEN if vendor == "kubernetes" else KEY
+        body = f'{{"message": "who is {mine}?", "error": {{"message": "{mine}"}}}}'.encode()
         with answering(http(status, body)) as rude:
             error = error_of(lambda url=rude.url: write(vendor, url, tmp_path))
             assert (status[:3] in error.said, len(rude.requests)) == (True, 1)
