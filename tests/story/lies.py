@@ -355,7 +355,7 @@ LIES: tuple[Lie, ...] = (
     Lie(
         "undo: GitOps applies the bad version again",
         "c",
-        "another template was put into spec meanwhile",
+        "the template of {cur} stands in spec",
         after(released("v2")),
         before=stuck,
     ),

@@ -41,8 +41,20 @@ def weigh(plan: Plan, seen: Sequence[RolloutState], done: Sequence[Outcome], ver
         return end(verdict, f"the way back to {short(target, facts['cur'])} was aborted, whoever did it")
     written = any(one.kind == "done" for one in story.of_kind(story.main))
     if written and template.difference(state.template, facts["to"]) and state.at >= story.done[-1].at:
-        return end(verdict, "another template was put into spec meanwhile")
+        return end(verdict, _in_its_place(story))
     return verdict
+
+
+def _in_its_place(story: Story) -> str:
+    """What stands in spec instead of the template that was accepted. That somebody put it there is said only where it is so."""
+    state, facts = story.last, story.facts
+    if template.difference(state.template, facts["template"]):
+        return "another template was put into spec meanwhile"
+    target, cur = str(facts["target"]), str(facts["cur"])
+    bad = f"the template of {short(cur, target)} stands in spec"
+    if any(not template.difference(one.template, facts["to"]) for one in story.after_act):
+        return f"{bad} again: it was put back there meanwhile"
+    return f"the template of {short(target, cur)} was accepted, and {bad}, again or still"
 
 
 def on(facts: Json, state: RolloutState) -> str:

@@ -85,6 +85,22 @@ def test_where_waiting_cannot_help_it_ends_and_says_why(bend: Callable[[BlueGree
     assert (verdict.kind, verdict.stop, verdict.said) == ("unknown", True, said)
 
 
+def test_the_old_template_that_never_left_spec_is_nobodys_doing() -> None:
+    made, seen = planned_switch(BlueGreen().promoted(), UNDO)
+    state = BlueGreen().promoted().look(3)
+    verdict = weigh(made, [seen, state], DONE, judge(made, state))
+    said = "the template of 5c4b was accepted, and the template of 7d9f stands in spec, again or still"
+    assert (verdict.kind, verdict.stop, verdict.said) == ("unknown", True, said)
+
+
+def test_the_bad_template_is_called_put_back_only_where_ours_was_seen_to_stand_there() -> None:
+    made, seen = planned_switch(BlueGreen().promoted(), UNDO)
+    there, state = BlueGreen().promoted().taken_back().look(2), BlueGreen().promoted().look(3)
+    verdict = weigh(made, [seen, there, state], DONE, judge(made, state))
+    said = "the template of 7d9f stands in spec again: it was put back there meanwhile"
+    assert (verdict.kind, verdict.stop, verdict.said) == ("unknown", True, said)
+
+
 def test_the_note_says_what_was_done_and_where_it_stands() -> None:
     made, seen = planned_switch(BlueGreen().promoted(), UNDO)
     words = remarks(made, [seen, back().look(3)], DONE, None)
