@@ -6,6 +6,7 @@ stop its canary, too.
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -219,6 +220,11 @@ class Rounds:
         self._played[canary.namespace] += 1
         woken = sum(row["tag"] == "step_woken" for row in self.town.audit(one["id"]))
         return Round(one["id"], one["state"], one["said"], self._codes(canary.namespace), woken)
+
+    def minds(self, run: str) -> list[str]:
+        """What the run's note asks people to mind."""
+        [row] = self.town.rows(sa.select(runs.c.report).where(runs.c.id == run))
+        return list(json.loads(row["report"])["remarks"]["mind"])
 
     def _codes(self, namespace: str) -> list[int]:
         asked = [one for one in self._plane.asked() if one["verb"] == "patch"]
