@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from server.core.argo.dig import part
 from server.core.argo.state import Analysis, Metric
 
 Json = dict[str, Any]
@@ -73,8 +74,7 @@ def _rank(run: Analysis) -> tuple[bool, str]:
 
 
 def _annotation(run: Json) -> str:
-    metadata = run.get("metadata") or {}
-    return str((metadata.get("annotations") or {}).get("rollout.argoproj.io/revision") or "")
+    return str(part(run, "metadata", "annotations").get("rollout.argoproj.io/revision") or "")
 
 
 def _read(run: Json) -> Analysis:

@@ -94,7 +94,8 @@ def _selector(selector: Json) -> str:
     labels = part(selector, "matchLabels")
     terms = [f"{key}={value}" for key, value in sorted(labels.items()) if isinstance(value, str)]
     for one in items(selector.get("matchExpressions")):
-        values = ",".join(value for value in one.get("values") or [] if isinstance(value, str))
+        listed = one.get("values")
+        values = ",".join(value for value in listed if isinstance(value, str)) if isinstance(listed, list) else ""
         forms = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
         terms.append(forms.get(text(one.get("operator")), "{}").format(text(one.get("key")), values))
     return ",".join(terms)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from server.core.argo import quantity
+from server.core.argo.dig import items, part, text
 
 HASH_LABEL = "rollouts-pod-template-hash"
 _ANTI_AFFINITY = ("requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution")
@@ -130,7 +131,7 @@ def carries(template: Json, replica_set: Json) -> str:
     """Where a ReplicaSet's template and a Rollout's differ, both ways; '' = the ReplicaSet carries exactly that."""
     ignored = _ephemeral(replica_set)
     spec = _clean(template, ignored)
-    carried = _clean(((replica_set.get("spec") or {}).get("template")) or {}, ignored)
+    carried = _clean(part(replica_set, "spec", "template"), ignored)
     return difference(spec, carried)
 
 
@@ -148,8 +149,7 @@ def restored(replica_set: Json) -> Json:
 
     With the injected term or the ephemeral metadata left in, the controller would make a new ReplicaSet of it (recorded).
     """
-    carried = ((replica_set.get("spec") or {}).get("template")) or {}
-    cleaned = _clean(carried, _ephemeral(replica_set))
+    cleaned = _clean(part(replica_set, "spec", "template"), _ephemeral(replica_set))
     if not cleaned.get("metadata"):
         cleaned.pop("metadata", None)
     spec = cleaned.get("spec")
@@ -265,7 +265,7 @@ def _all_default(value: Mapping[str, Any], path: str) -> bool:
 
 def _clean(template: Json, ignored: frozenset[tuple[str, str]]) -> Json:
     """Without what the controller itself puts there: hash label, ephemeral metadata, its anti-affinity term."""
-    metadata = dict(template.get("metadata") or {})
+    metadata = part(template, "metadata")
     for kind in ("labels", "annotations"):
         if isinstance(metadata.get(kind), Mapping):
             metadata[kind] = {
@@ -293,19 +293,19 @@ def _injected(term: Any) -> bool:
     """The controller's own term: it selects by the hash label alone."""
     if not isinstance(term, Mapping):
         return False
-    selector = (term.get("podAffinityTerm") or term).get("labelSelector")
-    if not isinstance(selector, Mapping) or selector.get("matchLabels"):
+    selector = part(part(term, "podAffinityTerm") or term, "labelSelector")
+    expressions = selector.get("matchExpressions")
+    if selector.get("matchLabels") or not isinstance(expressions, list) or len(expressions) != 1:
         return False
-    expressions = selector.get("matchExpressions") or []
-    return len(expressions) == 1 and expressions[0].get("key") == HASH_LABEL
+    return [one.get("key") for one in items(expressions)] == [HASH_LABEL]
 
 
 def _ephemeral(replica_set: Json) -> frozenset[tuple[str, str]]:
     """The label and annotation keys that the controller adds while a version plays a role."""
-    annotations = (replica_set.get("metadata") or {}).get("annotations") or {}
+    annotations = part(replica_set, "metadata", "annotations")
     try:
-        added = json.loads(annotations.get("rollout.argoproj.io/ephemeral-metadata") or "{}")
-    except ValueError:
+        added = json.loads(text(annotations.get("rollout.argoproj.io/ephemeral-metadata")) or "{}")
+    except (ValueError, RecursionError):
         return frozenset()
     if not isinstance(added, dict):
         return frozenset()
