@@ -32,6 +32,7 @@ from server.errors import Misconfigured, Missing, Refused, Transient, Unknown
 CONNECT_SECONDS = 2.0
 LOST_SECONDS = 3.0
 """For so long after a lost connection a 403 or 404 may only mean that the API server is starting."""
+_SHORTEST_SECRET = 12
 
 
 class KubernetesApi:
@@ -98,7 +99,10 @@ class KubernetesApi:
         with Deadline(CALL_SECONDS) as deadline:
             try:
                 response = _exchange(client, *request)
-                return response.status, _lower(response.headers), _without(_sent(*request), self._read(response))
+                body = self._read(response)
+                if response.status >= 400:
+                    body = _without(_sent(*request), body)
+                return response.status, _lower(response.headers), body
             # A header that cannot be sent (a token with a line break) stands in the error's own text: that text goes nowhere.
             except (urllib3.exceptions.HTTPError, OSError, ApiException, ValueError) as error:
                 clear = self._sorted(cluster, what, error, deadline.passed)
@@ -183,8 +187,11 @@ def _sent(_method: str, _url: str, headers: Mapping[str, str], *_: object) -> st
 
 
 def _without(credential: str, body: bytes) -> bytes:
-    """Who answers with our credential in it is not quoted with it: an answer's words stand in audit, note and page."""
-    return body.replace(credential.encode(), b"***") if credential else body
+    """Who refuses with our credential in the text is not quoted with it: those words stand in audit, note and page.
+
+    A short one may be a word of the answer, a user's name for example: it is nobody's secret.
+    """
+    return body.replace(credential.encode(), b"***") if len(credential) >= _SHORTEST_SECRET else body
 
 
 def as_the_server_writes(body: object) -> bytes:

@@ -438,6 +438,16 @@ def test_the_credential_is_in_no_error_of_a_server_that_quotes_it_back(vendor: s
             assert (status[:3] in error.said, len(rude.requests)) == (True, 1)
 
 
+@pytest.mark.parametrize("token", [TOKEN, "ripcord"])
+def test_an_answer_that_succeeded_is_read_as_it_is_whatever_word_of_it_the_credential_is(
+    tmp_path: Path, token: str
+) -> None:
+    body = json.dumps({"metadata": {"managedFields": [{"manager": token}]}}).encode()
+    with answering(http("200 OK", body)) as good:
+        answer, _ = KubernetesApi(config(good.url, tmp_path, token)).get("default", PATH)
+    assert answer["metadata"]["managedFields"] == [{"manager": token}]
+
+
 @pytest.mark.parametrize("text", ["", "{", "apiVersion: v1", "- a\n- b", "clusters: 3\ncontexts: 4", "\x00"])
 def test_a_kubeconfig_that_cannot_be_used_is_named_without_a_word_of_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kubeconfig"
