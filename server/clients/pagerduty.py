@@ -82,9 +82,12 @@ class PagerDutyApi:
         body = self._read(f"/incidents/{_id(incident)}")
         listed = self._alerts(incident) if alerts else []
         try:
-            return parse_incident(body["incident"], listed, self.now())
-        except (KeyError, TypeError, ValueError) as error:
+            read = parse_incident(body["incident"], listed, self.now())
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Transient(f"pagerduty: incident {incident}: not the shape of an incident") from error
+        if read.id != incident:  # a cache or a proxy gave somebody else's: nothing is decided on that one
+            raise Transient(f"pagerduty: incident {incident}: the answer is about another one, {read.id}")
+        return read
 
     def _alerts(self, incident: str) -> list[dict[str, Any]]:
         """All of them: one that is not read could be the one that names another target."""

@@ -227,3 +227,17 @@ def test_incidents_that_name_each_other_are_not_followed_in_circles(vendor: Vend
     vendor.answers = [incident("Q1", "Q2"), NO_ALERTS, incident("Q2", "Q1"), NO_ALERTS]
     read = api(vendor.url).incident("Q1")
     assert (read.id, read.status, len(vendor.seen)) == ("Q2", "resolved", 4)
+
+
+def test_an_answer_about_another_incident_is_none(vendor: Vendor) -> None:
+    """As a cache or a proxy gives it: no run may be about that one."""
+    for answers in ([incident("Q9", None)], [incident("Q1", "Q2"), incident("Q9", None)]):
+        vendor.answers = [*answers]
+        with pytest.raises(Transient, match=r"the answer is about another one, Q9$"):
+            api(vendor.url).incident("Q1", alerts=False)
+
+
+def test_an_incident_that_is_no_object_is_none_either(vendor: Vendor) -> None:
+    vendor.answers = [("200 OK", {"incident": ["Q1"]}, "")]
+    with pytest.raises(Transient, match="not the shape of an incident"):
+        api(vendor.url).incident("Q1", alerts=False)
