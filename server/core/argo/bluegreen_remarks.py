@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from server.core.argo import remarks as words
+from server.core.argo.bluegreen import delay, situation
 from server.core.argo.bluegreen_proceed import abort_part
 from server.core.argo.bluegreen_prove import on
 from server.core.argo.dig import time
@@ -29,6 +30,27 @@ def remarks(
         done=_done(story),
         plot=words.plot(seen),
     )
+
+
+def refused(seen: Sequence[RolloutState]) -> Remarks:
+    """Where the run was refused while planning: what comes although nothing was touched."""
+    found = words.remarks(None, seen, (), None)
+    return found.model_copy(update={"mind": (*found.mind, *_left_there(seen[-1]))})
+
+
+def _left_there(state: RolloutState) -> tuple[str, ...]:
+    """Somebody's abort stands, and the Service is on the aborted version: at the deadline nobody is behind it."""
+    own, aborted, wait = state.replica_set(state.cur), time(state.aborted_at), delay(state)
+    if state.abort is not True or aborted is None or situation(state) != "b" or state.problem:
+        return ()
+    until = (time(own.deadline) if own is not None else None) or (aborted + timedelta(seconds=wait) if wait else None)
+    if until is None:
+        return ()
+    cur, sta = short(state.cur, state.sta), short(state.sta, state.cur)
+    still = (
+        f"an abort stands, and Service {state.active.name} still selects {cur}, whose pods go at {words.clock(until)}"
+    )
+    return (f"{still}: before that stable {sta} needs its pods, and the Service a switch to it",)
 
 
 def goes_at(story: Story) -> datetime | None:

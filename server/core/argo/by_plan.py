@@ -59,6 +59,8 @@ def remarks(
     stopped: bool = False,
 ) -> Remarks:
     """What the note says beside the result. plan None: the run was refused while planning."""
+    if plan is None and seen and seen[-1].strategy == "blue-green":
+        return bluegreen_remarks.refused(seen)
     if plan is not None and plan.undo:
         return undo_remarks.remarks(plan, seen, done, verdict, stopped)
     if plan is not None and _blue_green(plan):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from server.core.argo import bluegreen_decide, by_plan
 from server.core.argo.bluegreen_remarks import remarks
-from server.core.outcome import Outcome, Remarks
+from server.core.outcome import Outcome, Refusal, Remarks
 from tests.unit.argo.bluegreen_cases import ACTIVE, BlueGreen, planned_switch
 from tests.unit.argo.cases import CUR, STA, at, outcome, stamp
 
@@ -75,3 +76,28 @@ def test_a_stable_that_lacks_pods_is_what_held_it() -> None:
     world = back()
     world.short_by(2, STA)
     assert said(world, [outcome("done", 1)]).held == ("stable has 3 of 5 pods",)
+
+
+def refused(world: BlueGreen) -> tuple[str, ...]:
+    """The lines of a run that was refused while it planned, upon that world."""
+    state = world.look(3)
+    assert isinstance(bluegreen_decide.plan([state], state.at), Refusal)
+    return by_plan.remarks(None, [state], [], None).mind
+
+
+def test_a_refusal_says_when_somebody_elses_abort_takes_the_pods_behind_the_service_away() -> None:
+    world = BlueGreen().short_by(3, STA)
+    world.acknowledge(at(2))
+    still = f"an abort stands, and Service {ACTIVE} still selects 7d9f, whose pods go at"
+    rest = "before that stable 5c4b needs its pods, and the Service a switch to it"
+    assert refused(world) == (f"{still} 03:12:32Z: {rest}",)
+    world.deadlines[CUR] = stamp(at(20))
+    assert refused(world) == (f"{still} 03:12:20Z: {rest}",)
+
+
+def test_a_refusal_says_nothing_of_it_where_no_pods_go() -> None:
+    assert refused(BlueGreen().short_by(3, STA)) == ()
+    world = BlueGreen().short_by(3, STA)
+    world.acknowledge(at(2))
+    world.blue_green["abortScaleDownDelaySeconds"] = 0
+    assert refused(world) == ()
