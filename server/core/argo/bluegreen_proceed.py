@@ -38,8 +38,9 @@ def proceed(
 ) -> Write | LookAgain | Finished:
     """The next move."""
     story = Story(abort_part(plan), seen, done)
-    if not seen or (plan.calls and not done and story.last.at <= datetime.fromisoformat(story.facts["at"])):
+    if not seen or (plan.calls and not done and story.last.at == datetime.fromisoformat(story.facts["at"])):
         # What was planned upon is older than the guards: saturation and capacity are read again right before the first write.
+        # Any other look is newer, also where its time is earlier because the clock was set back meanwhile.
         return LookAgain(after=0.0)
     if half := _right_after(story):
         return half

@@ -46,6 +46,11 @@ def test_a_whole_version_is_aborted_by_one_write_that_is_looked_after() -> None:
     assert (kind(move), move.n, move.look, move.also) == ("act", 1, True, ())
 
 
+def test_a_clock_that_is_set_back_after_the_plan_holds_nothing_up() -> None:
+    plan, seen = planned_switch(BlueGreen())
+    assert kind(ask(plan, [seen, BlueGreen().look(-120)], [])) == "act"
+
+
 def test_both_intents_stand_before_the_first_of_a_pair_and_nothing_is_looked_at_between() -> None:
     plan, looks, move = first(BlueGreen().short_by(1))
     assert isinstance(move, Write)
