@@ -57,5 +57,7 @@ def meanwhile(pagerduty: PagerDuty, incident: str) -> Json:
         return {}
     said = [f"the incident was merged into {read.id}"] if read.merged else []
     if read.status == "resolved" and not (read.changed_by_id and read.changed_by_id == pagerduty.known_as):
-        said.append(f"the incident was resolved meanwhile{resolved_by(read)}")
+        # Where nobody told us under which user we write, our own resolving looks like somebody else's.
+        perhaps = ", or that was Ripcord: its own user is not known" if pagerduty.known_as is None else ""
+        said.append(f"the incident was resolved meanwhile{resolved_by(read)}{perhaps}")
     return {"mind": "; ".join(said), "also": read.id if read.merged else None} if said else {}

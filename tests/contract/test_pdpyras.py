@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from server.annotations.pagerduty_note import meanwhile
 from server.clients.pagerduty import PagerDutyApi
 from server.errors import Missing, RipcordError, Transient, Unknown
 
@@ -241,3 +242,17 @@ def test_an_incident_that_is_no_object_is_none_either(vendor: Vendor) -> None:
     vendor.answers = [("200 OK", {"incident": ["Q1"]}, "")]
     with pytest.raises(Transient, match="not the shape of an incident"):
         api(vendor.url).incident("Q1", alerts=False)
+
+
+def test_who_resolved_an_incident_is_left_open_while_our_own_user_is_not_known(vendor: Vendor) -> None:
+    by = {"id": "PBOT", "type": "user_reference", "summary": "Ripcord"}
+    status, body, more = incident("Q1", None)
+    assert isinstance(body, dict)
+    body["incident"] |= {"status": "resolved", "last_status_change_by": by}
+    ours, vendor.answers = api(vendor.url), [(status, body, more)] * 3
+    said = "the incident was resolved meanwhile (by 'Ripcord')"
+    assert meanwhile(ours, "Q1")["mind"] == f"{said}, or that was Ripcord: its own user is not known"
+    ours.known_as = "PANA"
+    assert meanwhile(ours, "Q1")["mind"] == said
+    ours.known_as = "PBOT"
+    assert meanwhile(ours, "Q1") == {}
