@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BufferedReader
 
 import pytest
 
@@ -60,6 +61,11 @@ class Vendor:
         return "200 OK", {**NOTE, **INCIDENT, "notes": []}, ""
 
 
+def _head(lines: BufferedReader) -> bytes:
+    """Up to the empty line; nothing once the other side has gone."""
+    return b"".join(iter(lambda: line if (line := lines.readline()) != b"\r\n" else b"", b""))
+
+
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
     listener = socket.create_server(("127.0.0.1", 0))
@@ -67,7 +73,7 @@ def vendor() -> Iterator[Vendor]:
 
     def serve(connection: socket.socket, peer: int) -> None:
         with connection, contextlib.suppress(OSError), connection.makefile("rb") as lines:
-            while head := b"".join(iter(lines.readline, b"\r\n")):
+            while head := _head(lines):
                 length = re.search(rb"(?i)content-length: (\d+)", head)
                 body = lines.read(int(length[1])) if length else b""
                 one.seen.append((peer, head.split(b"\r\n")[0].decode(), head + body))

@@ -43,7 +43,7 @@ def paths(value: Any, here: Path = ()) -> list[Path]:
     found: list[Path] = []
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
-        if key in KEPT or (isinstance(key, int) and here and here[-1] == "containers" and key == 0):
+        if key in KEPT or (key == 0 and here and here[-1] in ("containers", "sources")):
             if key not in ("name", "image"):
                 found += paths(value[key], (*here, key))
             continue
