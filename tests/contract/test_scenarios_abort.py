@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.api import Object
 from tests.contract.scenario import HASH, Canary, template
 from tests.contract.writes import both, delayed, has, routed, says, scaled, told, turned_to
 from tests.support.waiting import eventually
@@ -25,6 +26,10 @@ def _progressing(canary: Canary) -> tuple[str, str]:
 def _told_weights(canary: Canary) -> tuple[int, int]:
     weights = canary.status["canary"]["weights"]
     return weights["stable"].get("weight", 0), weights["canary"].get("weight", 0)
+
+
+def _observed(rollout: Object) -> int:
+    return int(rollout["status"].get("observedGeneration", 0))
 
 
 def _gone(canary: Canary, key: str = "abort") -> None:
@@ -45,21 +50,15 @@ def test_an_abort_turns_the_service_then_the_router_then_sets_the_deadline_then_
         canary.abort()
         canary.until_acknowledged()
         eventually(lambda: canary.replicaset(new)["status"].get("replicas", 0) == 0, within=20, what="scaled down")
-        canary_service = record.first(
-            "services",
-            lambda one: one["metadata"]["name"] == "web-canary" and one["spec"]["selector"].get(HASH) == stable,
-        )
-        router = record.first("virtualservices", lambda one: one["spec"]["http"][0]["route"][1].get("weight") == 0)
-        deadline = record.first(
-            "replicasets", lambda one: "scale-down-deadline" in (one["metadata"].get("annotations") or {})
-        )
-        acknowledged = record.first("rollouts", lambda one: one["status"].get("abortedAt"))
-        scaled = record.first(
-            "replicasets", lambda one: one["metadata"]["labels"][HASH] == new and one["spec"]["replicas"] == 0
+        record.in_order(
+            ("the canary Service", "services", turned_to(stable)),
+            ("the router", "virtualservices", routed(0)),
+            ("the deadline", "replicasets", delayed(new)),
+            ("acknowledged", "rollouts", has("abortedAt")),
+            ("scaled down", "replicasets", scaled(new, 0)),
         )
         between = [one for one in record.of("rollouts") if "abortedAt" in one["status"]]
 
-    assert -1 < canary_service < router < deadline < acknowledged < scaled
     assert between[0]["status"]["phase"] == "Degraded", "acknowledged and Degraded are one write"
     assert between[0]["status"]["canary"]["weights"]["canary"].get("weight", 0) == 0, "and so are the weights"
 
@@ -137,13 +136,11 @@ def test_a_delay_of_zero_scales_down_at_once_and_sets_no_deadline(canary: Canary
     with canary.world.record(canary.namespace) as record:
         canary.abort()
         canary.until_acknowledged()
-        deadline = record.first("replicasets", lambda one: "scale-down-deadline" in one["metadata"]["annotations"])
-        scaled = record.first(
-            "replicasets", lambda one: one["metadata"]["labels"][HASH] == new and one["spec"]["replicas"] == 0
+        record.in_order(
+            ("scaled down", "replicasets", scaled(new, 0)),
+            ("acknowledged", "rollouts", has("abortedAt")),
         )
-        acknowledged = record.first("rollouts", lambda one: one["status"].get("abortedAt"))
-    assert deadline == -1
-    assert -1 < scaled < acknowledged
+        assert record.version("replicasets", delayed(new)) == -1
 
 
 def test_an_abort_before_any_canary_pod_is_available_moves_no_service_and_no_weight(canary: Canary) -> None:
@@ -358,13 +355,14 @@ def test_an_accepted_abort_ends_when_another_version_is_taken_over(canary: Canar
         canary.release("v3")
         canary.until("Paused")
         generation = canary.rollout["metadata"]["generation"]
-        observed = record.first(
-            "rollouts", lambda one: int(one["status"].get("observedGeneration", 0)) == one["metadata"]["generation"]
+        record.in_order(
+            ("observed", "rollouts", lambda one: _observed(one) == one["metadata"]["generation"]),
+            ("its hash", "rollouts", lambda one: one["status"]["currentPodHash"] != old),
         )
-        hashed = record.first("rollouts", lambda one: one["status"]["currentPodHash"] != old)
-        cleared = record.first("rollouts", lambda one: not {"abort", "abortedAt"} & set(one["status"]))
+        hashed = record.version("rollouts", lambda one: one["status"]["currentPodHash"] != old)
+        cleared = record.version("rollouts", lambda one: not {"abort", "abortedAt"} & set(one["status"]))
 
-    assert -1 < observed < hashed == cleared, "observedGeneration comes one write before the hash"
+    assert hashed == cleared, "both are one write"
     assert int(canary.status["observedGeneration"]) == generation
     assert canary.weights == (75, 25)
 
