@@ -14,6 +14,11 @@ from tests.support.room import new_folder
 
 BOTH = ("sqlite", "postgresql")
 ROUNDS, CLUSTER_ROUNDS = 12, 60
+LONG = {
+    *("test_lies.py", "test_deaths.py", "test_bad_days.py", "test_somebody.py", "test_races.py"),
+    *("test_cluster_races.py", "test_cluster_woken.py"),
+}
+"""Files whose tests take minutes: they begin first, or one worker still plays them when the others have nothing left."""
 
 
 # ---- files ----
@@ -33,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """--rounds: how many rounds a race plays; few in the suite, many on demand."""
     said = f"rounds of each race (default {ROUNDS}, on the real control plane {CLUSTER_ROUNDS})"
     parser.addoption("--rounds", type=int, help=said)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first; in their order otherwise."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 # ---- databases ----
