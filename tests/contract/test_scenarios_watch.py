@@ -285,6 +285,8 @@ def _until_refused(world: World) -> None:
             line.connect()
         except ConnectionRefusedError:
             return True
+        except ConnectionError:
+            return False  # let in, and dropped: it is about to close the door
         finally:
             line.close()
         return False
