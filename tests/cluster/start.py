@@ -60,6 +60,7 @@ class ControlPlane:
         self.url = f"https://127.0.0.1:{self._port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._kept: set[str] | None = None
+        self._installed = False
         self._table = threading.RLock()
         self._over = threading.Event()
         self._kubelet: Kubelet | None = None
@@ -165,6 +166,8 @@ class ControlPlane:
         )  # fmt: skip
         if wait:
             self.wait("kube-apiserver is ready", self._ready, 90)
+            if self._installed:  # ready or not: each custom kind says 429 until its own storage is there again
+                self.wait("the CRDs are served", lambda: self._served(self.api()), 60)
 
     def stop_apiserver(self, how: signal.Signals = signal.SIGKILL) -> None:
         """Its connections break; etcd keeps what was written."""
@@ -310,6 +313,7 @@ class ControlPlane:
         ):
             api.ensure(f"{NAMESPACES}/{CONTROLLER_NAMESPACE}/{kind}", {"metadata": {"name": name}})
         self.wait("the CRDs are served", lambda: self._served(api), 60)
+        self._installed = True
 
     def _served(self, api: Api) -> bool:
         wanted = [f"{ROLLOUTS_API}/{kind}" for kind in ("rollouts", "analysisruns", "analysistemplates", "experiments")]
